@@ -1,0 +1,44 @@
+-- v0 -> v1: Enlistments and consents of interop logins
+
+-- Times are Unix milliseconds; login ids are network.Address texts.
+CREATE TABLE cw_consent (
+	id              TEXT   NOT NULL PRIMARY KEY,
+	user_mxid       TEXT   NOT NULL,
+	network         TEXT   NOT NULL,
+	-- what was agreed to: version of the wording, and the wording itself
+	terms_version   TEXT   NOT NULL,
+	terms_text      TEXT   NOT NULL,
+	-- the user's statement of being in the EEA, as a country code
+	country         TEXT   NOT NULL,
+	given_at        BIGINT NOT NULL,
+	withdrawn_at    BIGINT
+);
+CREATE INDEX cw_consent_user ON cw_consent (user_mxid, network);
+
+CREATE TABLE cw_enlistment (
+	login_id        TEXT   NOT NULL PRIMARY KEY,
+	enlistment_id   TEXT   NOT NULL UNIQUE,
+	user_mxid       TEXT   NOT NULL,
+	network         TEXT   NOT NULL,
+	integrator      INTEGER NOT NULL,
+	account_id      TEXT   NOT NULL,
+	-- the random, stable subject of this user's tokens, another one for each network
+	subject         TEXT   NOT NULL,
+	identifier_type TEXT   NOT NULL,
+	identifier      TEXT   NOT NULL,
+	display_name    TEXT   NOT NULL,
+	status          TEXT   NOT NULL,
+	consent_id      TEXT   NOT NULL REFERENCES cw_consent (id),
+	created_at      BIGINT NOT NULL,
+	updated_at      BIGINT NOT NULL,
+	UNIQUE (network, integrator, account_id)
+);
+CREATE INDEX cw_enlistment_user ON cw_enlistment (user_mxid, network);
+
+-- Subjects outlive enlistments: a subject must never be used for another person.
+CREATE TABLE cw_subject (
+	user_mxid TEXT NOT NULL,
+	network   TEXT NOT NULL,
+	subject   TEXT NOT NULL UNIQUE,
+	PRIMARY KEY (user_mxid, network)
+);

@@ -1,0 +1,57 @@
+package network
+
+import (
+	"context"
+	"time"
+)
+
+// Handler takes an event. Nil means that it is taken for good and may be
+// acknowledged to the network; an error leaves it with the network, which will
+// send it again. Calls for one client never overlap and come in order of arrival.
+type Handler func(ctx context.Context, event Event) error
+
+// Client is one login on one network. The two networks and the two account
+// kinds all implement it; what only some can do is an extra interface of this file.
+type Client interface {
+	// Self is the login's own address.
+	Self() Address
+	// Connect starts the connection and returns; how it fares comes as [ConnectionEvent].
+	// After Interrupted the client reconnects by itself, after Refused it does not. An error
+	// means that nothing was started: bad configuration, or keys that cannot be read.
+	Connect(ctx context.Context) error
+	// Disconnect closes the connection and waits until no handler runs any more.
+	Disconnect()
+	// Send delivers a message to the network and waits for its acknowledgement. The
+	// caller chooses msg.ID.ID (see [Client.NewMessageID]); sending the same id again is
+	// harmless. Errors wrap the sentinels of this package; [ErrOutcomeUnknown] means that the
+	// same message must be sent again under the same id.
+	Send(ctx context.Context, msg Message) (Sent, error)
+	// NewMessageID is an id of the network's shape made from seed, the same for the same seed.
+	NewMessageID(seed []byte) string
+	// MarkRead tells the senders of messages that they were read, up to and including the newest of ids.
+	MarkRead(ctx context.Context, conversation Address, ids []MessageID, at time.Time) error
+	// SetTyping tells the conversation that the user began or stopped typing.
+	SetTyping(ctx context.Context, conversation Address, typing bool) error
+}
+
+// Sent is the network's acknowledgement of a message.
+type Sent struct {
+	// Time is the server's time of the message.
+	Time time.Time
+}
+
+// Person is what a network says of an account.
+type Person struct {
+	Address Address
+	// Alias is another address of the same person, zero if unknown.
+	Alias Address
+	// Name is empty where the network does not share it, as in third-party chats.
+	Name string
+}
+
+// Finder is a client that can look a person up by what users know of them.
+type Finder interface {
+	// Find resolves a phone number (E.164 with plus sign), or whatever identifier the network
+	// uses. Errors wrap ErrBadIdentifier, ErrNotOptedIn, ErrUnknownPerson or ErrRateLimited.
+	Find(ctx context.Context, identifier string) (Person, error)
+}

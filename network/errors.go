@@ -1,0 +1,48 @@
+package network
+
+import "errors"
+
+// What can go wrong with a network, told apart by what a user or an operator can
+// do about it. The bridge turns each into a sentence in one place, bridge/errors.go.
+var (
+	// ErrNotConnected: there is no connection at the moment; trying later helps.
+	ErrNotConnected = errors.New("not connected to the network")
+	// ErrOutcomeUnknown: the message left us and no answer came; the same message under the same id is safe to repeat.
+	ErrOutcomeUnknown = errors.New("the network did not answer")
+	// ErrTemporary: the network failed for a moment; trying later helps.
+	ErrTemporary = errors.New("the network failed for a moment")
+	// ErrRateLimited: too much at once; trying later helps.
+	ErrRateLimited = errors.New("the network asks us to slow down")
+
+	// ErrNotOptedIn: the person does not accept third-party chats from us, or not any more.
+	ErrNotOptedIn = errors.New("the person has not turned on third-party chats")
+	// ErrUnknownPerson: there is no such person, or none that can be reached from here.
+	ErrUnknownPerson = errors.New("no such person on the network")
+	// ErrBadIdentifier: what was looked up is not of the network's form.
+	ErrBadIdentifier = errors.New("not a valid identifier")
+	// ErrRegion: one of the two is outside the region where third-party chats exist.
+	ErrRegion = errors.New("outside the region of third-party chats")
+	// ErrTooLarge: the message is larger than the network takes.
+	ErrTooLarge = errors.New("the message is too large")
+	// ErrUnsupported: the network has no way to carry this content.
+	ErrUnsupported = errors.New("the network cannot carry this")
+	// ErrRejected: the network calls the message malformed; a fault of ours.
+	ErrRejected = errors.New("the network refused the message")
+	// ErrNoEncryption: no encrypted session can be set up with the person, as their keys are missing or wrong.
+	ErrNoEncryption = errors.New("no encrypted session with the person")
+
+	// ErrTokenExpired: the login's token was too old; a fresh one helps.
+	ErrTokenExpired = errors.New("the login token has expired")
+	// ErrTokenRefused: the network does not accept our token: key, issuer or account do not fit.
+	ErrTokenRefused = errors.New("the network refused the login token")
+	// ErrNotEnlisted: the account is not enlisted with this network.
+	ErrNotEnlisted = errors.New("the account is not enlisted")
+	// ErrSuspended: the network suspended the account for a while.
+	ErrSuspended = errors.New("the account is suspended")
+	// ErrWithdrawn: the account's enlistment has ended.
+	ErrWithdrawn = errors.New("the enlistment was withdrawn")
+	// ErrReplaced: another connection of the same account took over.
+	ErrReplaced = errors.New("another connection took over")
+	// ErrOutdated: the network no longer talks to this version of the program.
+	ErrOutdated = errors.New("this version is too old for the network")
+)
