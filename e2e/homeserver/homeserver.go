@@ -1,0 +1,149 @@
+package homeserver
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"maunium.net/go/mautrix"
+	"maunium.net/go/mautrix/synapseadmin"
+
+	"causeway/e2e/child"
+)
+
+const (
+	startLimit = 30 * time.Second
+	stopLimit  = 10 * time.Second
+	pollEvery  = 20 * time.Millisecond
+)
+
+// Server is one running homeserver.
+type Server struct {
+	// URL is its client address, "http://127.0.0.1:<port>".
+	URL string
+
+	dir     string
+	process *child.Process
+}
+
+// Options say how a homeserver starts; the zero value starts one without application services.
+type Options struct {
+	// Registrations are the application services' registration files.
+	Registrations []string
+	// Port to listen at on loopback, 0 for a free one.
+	Port int
+}
+
+// Start runs Dendrite and waits until it answers. Its data lives in a fresh folder, on
+// /dev/shm where there is one, which [Server.Stop] removes. The child dies with this process.
+func Start(ctx context.Context, options Options) (*Server, error) {
+	binary, err := Binary(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(memory(), "causeway-homeserver-")
+	if err != nil {
+		return nil, fmt.Errorf("failed to make the homeserver's folder: %w", err)
+	}
+	server, err := start(ctx, binary, dir, options)
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	return server, nil
+}
+
+func start(ctx context.Context, binary, dir string, options Options) (*Server, error) {
+	configPath, err := writeConfig(dir, options.Registrations)
+	if err != nil {
+		return nil, err
+	}
+	port := options.Port
+	if port == 0 {
+		if port, err = child.FreePort(); err != nil {
+			return nil, err
+		}
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	process, err := child.Start(dir, "homeserver", binary, "-config", configPath, "-http-bind-address", address)
+	if err != nil {
+		return nil, err
+	}
+	server := &Server{URL: "http://" + address, dir: dir, process: process}
+	if err := server.awaitReady(ctx); err != nil {
+		process.Kill()
+		return nil, fmt.Errorf("%w\n%s", err, process.Tail())
+	}
+	return server, nil
+}
+
+// memory is the folder of the memory file system, empty (the system's temporary folder) if there is none.
+func memory() string {
+	const shm = "/dev/shm"
+	if info, err := os.Stat(shm); err == nil && info.IsDir() {
+		return shm
+	}
+	return ""
+}
+
+func (s *Server) awaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	for {
+		if s.answers(ctx) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("failed to start the homeserver: %w", ctx.Err())
+		case <-s.process.Done():
+			return fmt.Errorf("failed to start the homeserver: it ended with %v", s.process.Err())
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+func (s *Server) answers(ctx context.Context) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/_matrix/client/versions", nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+// Register makes an account and logs it in. Localparts are lower case.
+func (s *Server) Register(ctx context.Context, localpart, password string) (*mautrix.Client, error) {
+	client, err := mautrix.NewClient(s.URL, "", "")
+	if err != nil {
+		return nil, fmt.Errorf("failed to register %s: %w", localpart, err)
+	}
+	admin := &synapseadmin.Client{Client: client}
+	answer, err := admin.SharedSecretRegister(ctx, sharedSecret, synapseadmin.ReqSharedSecretRegister{
+		Username: strings.ToLower(localpart), Password: password,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("failed to register %s: %w", localpart, err)
+	}
+	client.UserID, client.DeviceID, client.AccessToken = answer.UserID, answer.DeviceID, answer.AccessToken
+	return client, nil
+}
+
+// Tail is the end of the homeserver's log.
+func (s *Server) Tail() string { return s.process.Tail() }
+
+// Stop ends the homeserver and removes its data. Stop the bridge first.
+func (s *Server) Stop() error {
+	err := s.process.Stop(stopLimit)
+	if removeErr := os.RemoveAll(s.dir); err == nil && removeErr != nil {
+		err = fmt.Errorf("failed to remove the homeserver's data: %w", removeErr)
+	}
+	return err
+}
