@@ -1,0 +1,5 @@
+package meta
+
+import "net/http"
+
+func (n *Network) enlistmentHandler() http.Handler { return http.NotFoundHandler() }
