@@ -1,0 +1,57 @@
+// Package failpoint names the places where the program must survive its own
+// death. Each point of delivery has a name here and a call to [Hit] in the code.
+//
+// It is for tests only: without the build tag "failpoint" a hit does nothing and
+// costs nothing, so no release build can be made to fail from outside. With the
+// tag a schedule from the environment or from a test decides what a hit does: end
+// the process at once, fail, panic or wait.
+package failpoint
+
+import "errors"
+
+// ErrInjected is what a point returns whose schedule says "error".
+var ErrInjected = errors.New("failure injected at a failpoint")
+
+// The points on the way from a network to Matrix.
+const (
+	// InboxBeforeCommit: the event is normalised, its row not committed.
+	InboxBeforeCommit = "R4"
+	// InboxCommitted: the row is committed, the network has no acknowledgement yet.
+	InboxCommitted = "R5"
+	// InboxAcked: the handler has told its caller that the event is taken for good.
+	InboxAcked = "R6"
+	// SendBefore: about to ask the homeserver.
+	SendBefore = "R7"
+	// SendCommitted: the homeserver has the event, its answer is not used yet.
+	SendCommitted = "R8"
+	// SendUsed: the event id is on its way to bridgev2, which has no row for it yet.
+	SendUsed = "R9"
+	// InboxBeforeDone: bridgev2 has its rows, ours is still open.
+	InboxBeforeDone = "R10"
+	// RoomCreated: the homeserver has made the room, no row names it.
+	RoomCreated = "R12"
+	// RedactOrEdit: about to send a redaction or an edit.
+	RedactOrEdit = "R13"
+)
+
+// The points on the way from Matrix to a network.
+const (
+	// FrontBeforeCommit: a transaction is read, nothing of it committed.
+	FrontBeforeCommit = "M1"
+	// FrontCommitted: all of the transaction is committed, the homeserver has no answer.
+	FrontCommitted = "M2"
+	// FrontAnswered: the homeserver has its 200.
+	FrontAnswered = "M3"
+	// FrontWaitingKeys: a Matrix event waits for its room key.
+	FrontWaitingKeys = "M4"
+	// OutboxWritten: the row that promises the message is committed.
+	OutboxWritten = "M5"
+	// OutboxBeforeSend: about to hand the message to the network's client.
+	OutboxBeforeSend = "M6"
+	// OutboxAcked: the network has acknowledged, our row does not say so yet.
+	OutboxAcked = "M8"
+	// OutboxBeforeMapping: the outbox row is there, bridgev2's message row is not.
+	OutboxBeforeMapping = "M9"
+	// OutboxBeforeStatus: the outcome is recorded, the author has not been told.
+	OutboxBeforeStatus = "M10"
+)
