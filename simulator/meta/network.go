@@ -33,6 +33,8 @@ type Network struct {
 	integrators map[int]*Integrator
 	enlistments map[string]*enlistment // by enlistment id
 
+	tokens *verifier // has locks of its own
+
 	chatAddr, enlistmentAddr, adminAddr string
 }
 
@@ -52,6 +54,7 @@ func New(opts ...Option) (*Network, error) {
 		integrators: map[int]*Integrator{},
 		enlistments: map[string]*enlistment{},
 	}
+	n.tokens = newVerifier(n)
 	n.SetProfile(cfg.profile)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if err := n.listen(); err != nil {
