@@ -2,7 +2,6 @@ package homeserver_test
 
 import (
 	"context"
-	"os"
 	"testing"
 	"time"
 
@@ -14,12 +13,7 @@ import (
 func TestStartRegisterStop(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	if _, err := homeserver.Binary(ctx); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skipf("no homeserver to test with: %v", err)
-	}
+	homeserver.Require(t)
 	server, err := homeserver.Start(ctx, homeserver.Options{})
 	require.NoError(t, err)
 	alice, err := server.Register(ctx, "alice", "a password")

@@ -1,0 +1,152 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"gopkg.in/yaml.v3"
+	"maunium.net/go/mautrix/appservice"
+
+	"causeway/e2e/child"
+)
+
+const (
+	startLimit = 60 * time.Second
+	stopLimit  = 30 * time.Second
+	pollEvery  = 20 * time.Millisecond
+)
+
+// Bridge is the bridge's program with its own folder: configuration, registration, database, log.
+type Bridge struct {
+	// URL is where it listens for the homeserver.
+	URL string
+	// Dir holds its files.
+	Dir string
+
+	binary  string
+	process *child.Process
+}
+
+// configPath and registrationPath are the program's own default names.
+func (b *Bridge) configPath() string       { return filepath.Join(b.Dir, "config.yaml") }
+func (b *Bridge) registrationPath() string { return filepath.Join(b.Dir, "registration.yaml") }
+
+// configure does what an operator does before the first start: example configuration, edit, registration.
+func (b *Bridge) configure(ctx context.Context, edit func(Config)) (*appservice.Registration, error) {
+	if err := b.run(ctx, "-e"); err != nil {
+		return nil, err
+	}
+	if err := b.Edit(edit); err != nil {
+		return nil, err
+	}
+	if err := b.run(ctx, "-g"); err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(b.registrationPath())
+	if err != nil {
+		return nil, fmt.Errorf("failed to read the registration: %w", err)
+	}
+	var registration appservice.Registration
+	if err := yaml.Unmarshal(data, &registration); err != nil {
+		return nil, fmt.Errorf("failed to read the registration: %w", err)
+	}
+	return &registration, nil
+}
+
+// Edit changes the configuration file; a running bridge reads it at its next start.
+func (b *Bridge) Edit(edit func(Config)) error {
+	config, err := readConfig(b.configPath())
+	if err != nil {
+		return err
+	}
+	edit(config)
+	return config.write(b.configPath())
+}
+
+func (b *Bridge) run(ctx context.Context, flag string) error {
+	cmd := exec.CommandContext(ctx, b.binary, flag)
+	cmd.Dir = b.Dir
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("failed to run the bridge with %s: %w\n%s", flag, err, output)
+	}
+	return nil
+}
+
+// Start starts the bridge and waits until it is ready.
+func (b *Bridge) Start(ctx context.Context) error {
+	// The test homeserver announces an old version of the specification, hence the flag.
+	process, err := child.Start(b.Dir, "bridge", b.binary, "--ignore-unsupported-server")
+	if err != nil {
+		return err
+	}
+	b.process = process
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	for !b.ready(ctx) {
+		select {
+		case <-process.Done():
+			return fmt.Errorf("failed to start the bridge: it ended with %v\n%s", process.Err(), process.Tail())
+		case <-ctx.Done():
+			process.Kill()
+			return fmt.Errorf("failed to start the bridge: %w\n%s", ctx.Err(), process.Tail())
+		case <-time.After(pollEvery):
+		}
+	}
+	return nil
+}
+
+func (b *Bridge) ready(ctx context.Context) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, b.URL+"/_matrix/mau/ready", nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+// Stop asks the bridge to end and waits for it; an exit status other than 0 is an error.
+func (b *Bridge) Stop() error {
+	if b.process == nil {
+		return nil
+	}
+	process := b.process
+	b.process = nil
+	return process.Stop(stopLimit)
+}
+
+// Kill ends the bridge as a crash would.
+func (b *Bridge) Kill() error {
+	if b.process == nil {
+		return errors.New("failed to kill the bridge: it is not running")
+	}
+	b.process.Kill()
+	b.process = nil
+	return nil
+}
+
+// PID is the running bridge's process number, 0 if it does not run.
+func (b *Bridge) PID() int {
+	if b.process == nil {
+		return 0
+	}
+	return b.process.PID()
+}
+
+// Log is everything that the bridge has written, all its runs together.
+func (b *Bridge) Log() string {
+	data, err := os.ReadFile(filepath.Join(b.Dir, "bridge.log"))
+	if err != nil {
+		return fmt.Sprintf("(no log of the bridge: %v)", err)
+	}
+	return string(data)
+}

@@ -1,0 +1,30 @@
+package stage
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+
+	"causeway/e2e/homeserver"
+)
+
+// Build compiles the bridge to the given path, with the race detector if asked.
+func Build(ctx context.Context, path string, race bool) error {
+	root, err := homeserver.ModuleRoot()
+	if err != nil {
+		return err
+	}
+	args := []string{"build", "-tags", "goolm", "-o", path}
+	if race {
+		args = append(args, "-race")
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, ".")...)
+	cmd.Dir = root
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("failed to build the bridge: %w\n%s", err, output.String())
+	}
+	return nil
+}

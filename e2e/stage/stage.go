@@ -1,0 +1,195 @@
+package stage
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+
+	"go.mau.fi/util/random"
+	"maunium.net/go/mautrix/appservice"
+
+	"causeway/e2e/child"
+	"causeway/e2e/client"
+	"causeway/e2e/homeserver"
+	"causeway/e2e/standin"
+)
+
+// Network says where a simulated network is reached.
+type Network struct {
+	// ChatHost is "127.0.0.1:<port>", spoken to in plain TCP.
+	ChatHost string
+	// Root is the public key at the root of the network's certificates.
+	Root [32]byte
+	// ChatURL, EnlistmentURL and MetaIssuer are what the agreement would say.
+	ChatURL, EnlistmentURL, MetaIssuer string
+	// Integrator is our number.
+	Integrator int
+}
+
+// Options say what to set up.
+type Options struct {
+	// Binary is the bridge's program, see [Build].
+	Binary string
+	// Dir is an empty folder for the bridge's files.
+	Dir string
+	// Network is the simulated network; the zero value leaves the agreement section empty.
+	Network Network
+	// Edit changes the bridge's configuration further; may be nil.
+	Edit func(Config)
+	// HomeserverPort is the homeserver's port, 0 for a free one.
+	HomeserverPort int
+	// ProviderURL is our own address as a provider, from [ProviderURL].
+	ProviderURL string
+	// Log takes the stand-in's line.
+	Log func(line string)
+}
+
+// Stage is a running homeserver with the bridge and the stand-in.
+type Stage struct {
+	Homeserver *homeserver.Server
+	Bridge     *Bridge
+	// BotID is the Matrix account of the bridge's bot.
+	BotID string
+
+	standIn      *standin.StandIn
+	registration *appservice.Registration
+}
+
+// ProviderURL is a free loopback address, at which a bridge can be told to publish its keys.
+func ProviderURL() (string, error) {
+	port, err := child.FreePort()
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("http://127.0.0.1:%d", port), nil
+}
+
+// Open sets everything up and returns when the bridge is ready. On failure nothing is left running.
+func Open(ctx context.Context, options Options) (stage *Stage, err error) {
+	stage = &Stage{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, stage.Close())
+		}
+	}()
+	homeserverPort := options.HomeserverPort
+	if homeserverPort == 0 {
+		if homeserverPort, err = child.FreePort(); err != nil {
+			return nil, err
+		}
+	}
+	bridgePort, err := child.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	puppets := puppetRegistration()
+	stage.Bridge = &Bridge{URL: fmt.Sprintf("http://127.0.0.1:%d", bridgePort), Dir: options.Dir, binary: options.Binary}
+	stage.registration, err = stage.Bridge.configure(ctx, func(config Config) {
+		basics(config, fmt.Sprintf("http://127.0.0.1:%d", homeserverPort), bridgePort, puppets.AppToken)
+		agreement(config, options.Network, options.ProviderURL)
+		if options.Edit != nil {
+			options.Edit(config)
+		}
+	})
+	if err != nil {
+		return stage, err
+	}
+	stage.BotID = "@" + stage.registration.SenderLocalpart + ":" + homeserver.ServerName
+	return stage, stage.start(ctx, options, homeserverPort, puppets)
+}
+
+func (s *Stage) start(ctx context.Context, options Options, homeserverPort int, puppets *appservice.Registration) (err error) {
+	puppetPath := filepath.Join(options.Dir, "doublepuppet.yaml")
+	if err = puppets.Save(puppetPath); err != nil {
+		return fmt.Errorf("failed to write the double-puppet registration: %w", err)
+	}
+	s.Homeserver, err = homeserver.Start(ctx, homeserver.Options{
+		Port: homeserverPort, Registrations: []string{s.Bridge.registrationPath(), puppetPath},
+	})
+	if err != nil {
+		return err
+	}
+	if err = s.Bridge.Start(ctx); err != nil {
+		return err
+	}
+	s.standIn = standin.Start(standin.Options{
+		Homeserver: s.Homeserver.URL, PuppetToken: puppets.AppToken,
+		Bridge: s.Bridge.URL, BridgeToken: s.registration.ServerToken, Log: options.Log,
+	})
+	return nil
+}
+
+// Join registers a Matrix user, opens a client for them and has the stand-in watch them.
+func (s *Stage) Join(ctx context.Context, localpart, password string) (*client.Client, error) {
+	matrix, err := s.Homeserver.Register(ctx, localpart, password)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.standIn.Watch(ctx, matrix.UserID.String()); err != nil {
+		return nil, err
+	}
+	return client.Open(ctx, matrix)
+}
+
+// Close stops everything, the bridge before its homeserver.
+func (s *Stage) Close() error {
+	var problems []error
+	if s.standIn != nil {
+		s.standIn.Stop()
+	}
+	if s.Bridge != nil {
+		problems = append(problems, s.Bridge.Stop())
+	}
+	if s.Homeserver != nil {
+		problems = append(problems, s.Homeserver.Stop())
+	}
+	return errors.Join(problems...)
+}
+
+func puppetRegistration() *appservice.Registration {
+	registration := appservice.CreateRegistration()
+	registration.ID = "doublepuppet"
+	registration.SenderLocalpart = "doublepuppet-" + random.String(8)
+	registration.Namespaces.UserIDs.Register(regexp.MustCompile("@.*:"+homeserver.ServerName), false)
+	return registration
+}
+
+// basics is what every operator sets.
+func basics(config Config, homeserverURL string, port int, puppetToken string) {
+	config.Set("homeserver.address", homeserverURL)
+	config.Set("homeserver.domain", homeserver.ServerName)
+	config.Set("appservice.address", fmt.Sprintf("http://127.0.0.1:%d", port))
+	config.Set("appservice.hostname", "127.0.0.1")
+	config.Set("appservice.port", port)
+	config.Set("appservice.bot.avatar", "remove") // the usual picture is on another server
+	config.Set("bridge.permissions", map[string]any{homeserver.ServerName: "user", "@admin:" + homeserver.ServerName: "admin"})
+	config.Set("database.type", "sqlite3-fk-wal")
+	config.Set("database.uri", "file:causeway.db?_txlock=immediate")
+	config.Set("double_puppet.servers", map[string]any{})
+	config.Set("double_puppet.secrets", map[string]any{homeserver.ServerName: "as_token:" + puppetToken})
+	config.Set("logging", map[string]any{
+		"min_level": "debug",
+		"writers":   []any{map[string]any{"type": "stdout", "format": "json"}},
+	})
+}
+
+// agreement is what Meta and a provider would have agreed on, for a simulated network.
+func agreement(config Config, network Network, providerURL string) {
+	if network.Integrator == 0 {
+		return
+	}
+	config.Set("network.endpoint.host", network.ChatHost)
+	config.Set("network.endpoint.trust_root", hex.EncodeToString(network.Root[:]))
+	config.Set("network.listen.provider.address", providerURL[len("http://"):])
+	config.Set("network.interop.enabled", true)
+	config.Set("network.interop.integrator.id", network.Integrator)
+	config.Set("network.interop.integrator.name", "Causeway")
+	config.Set("network.interop.integrator.identifier", "email")
+	config.Set("network.interop.chat_url", network.ChatURL)
+	config.Set("network.interop.enlistment_url", network.EnlistmentURL)
+	config.Set("network.interop.meta_issuer", network.MetaIssuer)
+	config.Set("network.interop.token.issuer", providerURL)
+}
