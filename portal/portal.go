@@ -1,0 +1,65 @@
+// Package portal is conversations as Matrix rooms: their keys, what a room says
+// about itself, what can be done in it, and messages converted both ways.
+//
+// It converts and nothing else: it does no I/O and holds no state, and the words
+// that people read are handed in by package bridge.
+package portal
+
+import (
+	"maunium.net/go/mautrix/bridgev2/database"
+	"maunium.net/go/mautrix/bridgev2/networkid"
+
+	"causeway/network"
+	"causeway/puppet"
+)
+
+// Key is the portal of a login's conversation. Every login has rooms of its own,
+// so that two users never share what they write to the same person.
+func Key(conversation, login network.Address) networkid.PortalKey {
+	return networkid.PortalKey{
+		ID:       networkid.PortalID(conversation.String()),
+		Receiver: puppet.LoginID(login),
+	}
+}
+
+// Conversation is the other side of a portal, the inverse of [Key].
+func Conversation(key networkid.PortalKey) (network.Address, error) {
+	return network.ParseAddress(string(key.ID))
+}
+
+// MessageID is a message's id in bridgev2's tables.
+func MessageID(id network.MessageID) networkid.MessageID {
+	return networkid.MessageID(id.String())
+}
+
+// ParseMessageID is the inverse of [MessageID].
+func ParseMessageID(id networkid.MessageID) (network.MessageID, error) {
+	return network.ParseMessageID(string(id))
+}
+
+// Metadata is what we remember of a portal beside bridgev2's columns.
+type Metadata struct {
+	// Announced says that the first notice and the state event about decryption are in the room.
+	Announced bool `json:"announced,omitempty"`
+	// ViewOnly says that the network takes no messages for this conversation at the moment.
+	ViewOnly bool `json:"view_only,omitempty"`
+}
+
+// MessageMetadata is what we remember of a bridged message.
+type MessageMetadata struct {
+	// Placeholder says that the message stands for content that could not be opened yet.
+	Placeholder bool `json:"placeholder,omitempty"`
+}
+
+// ReplyTarget is the network's id of a message that is replied to, nil unless it
+// was bridged in this very portal: a reply must not carry a message from one room into another.
+func ReplyTarget(target *database.Message, key networkid.PortalKey) *network.MessageID {
+	if target == nil || target.Room != key {
+		return nil
+	}
+	id, err := ParseMessageID(target.ID)
+	if err != nil {
+		return nil
+	}
+	return &id
+}
