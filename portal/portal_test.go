@@ -143,7 +143,7 @@ func TestFromMatrix(t *testing.T) {
 		"each line":        {html("<b>a<br>b</b>"), "*a*\n*b*"},
 		"stray marker":     {html("<b>2*3</b>"), "2*3"},
 		"code block":       {html("<pre><code class=\"language-go\">x := 1\ny</code></pre>"), "```x := 1\ny```"},
-		"quote":            {html("<blockquote>a</blockquote>b"), "> a\n\nb"},
+		"quote":            {html("<blockquote>a</blockquote>b"), "> a\nb"},
 		"list":             {html("<ul><li>a</li><li>b</li></ul>"), "* a\n* b"},
 		"numbers":          {html("<ol start=\"3\"><li>a</li><li>b</li></ol>"), "3. a\n4. b"},
 		"link":             {html(`<a href="https://example.eu">text</a>`), "text (https://example.eu)"},
