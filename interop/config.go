@@ -1,0 +1,170 @@
+package interop
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"causeway/network"
+)
+
+// IdentifierType is what people of a network type to find our users.
+type IdentifierType string
+
+// The identifier types that can be enlisted (docs/protocol.md#terms).
+const (
+	// Email is localpart@homeserver, in lower case.
+	Email IdentifierType = "email"
+	// Username is the localpart alone, in lower case.
+	Username IdentifierType = "username"
+)
+
+// Mode is whose end of the connection the bridge is (docs/protocol.md#modes).
+type Mode string
+
+// ModeClient: the bridge is its users' client, and their connections stay up as long as it runs.
+const ModeClient Mode = "client"
+
+// RegionCheck is how the bridge makes sure that a user is in the EEA.
+type RegionCheck string
+
+// The region checks. RegionOff is for tests only: the offer covers nobody outside the EEA.
+const (
+	RegionAttest RegionCheck = "attest"
+	RegionOff    RegionCheck = "off"
+)
+
+const (
+	defaultLifetime    = 5 * time.Minute
+	defaultRotateEvery = 30 * 24 * time.Hour
+	defaultOverlap     = 24 * time.Hour
+	defaultTerms       = "1"
+)
+
+// Config is the `interop` part of the configuration. Zero values take the default.
+type Config struct {
+	// Enabled offers this account kind, once nothing is [Config.Missing].
+	Enabled bool `yaml:"enabled"`
+	// Products are the networks to be a provider for; default WhatsApp alone.
+	Products   []network.Network `yaml:"products"`
+	Integrator IntegratorConfig  `yaml:"integrator"`
+	Users      UsersConfig       `yaml:"users"`
+	Mode       Mode              `yaml:"mode"`
+	// ChatURL is the chat server that the agreement names.
+	ChatURL string `yaml:"chat_url"`
+	// EnlistmentURL is the base of the enlistment service.
+	EnlistmentURL string `yaml:"enlistment_url"`
+	// MetaIssuer is the issuer of the tokens that the gatekeeper shows to us.
+	MetaIssuer string        `yaml:"meta_issuer"`
+	Token      TokenConfig   `yaml:"token"`
+	Region     RegionConfig  `yaml:"region"`
+	Consent    ConsentConfig `yaml:"consent"`
+	// KillSwitch stops all interop traffic and keeps the data.
+	KillSwitch bool `yaml:"kill_switch"`
+}
+
+// IntegratorConfig is how the networks know this provider.
+type IntegratorConfig struct {
+	// ID is the number that the agreement gives, 1 to 999.
+	ID int `yaml:"id"`
+	// Name is the provider's name as its users are told it.
+	Name       string         `yaml:"name"`
+	Identifier IdentifierType `yaml:"identifier"`
+}
+
+// UsersConfig says who may opt in.
+type UsersConfig struct {
+	// Homeservers are the server names whose users may opt in; empty means the bridge's own alone.
+	Homeservers []string `yaml:"homeservers"`
+}
+
+// TokenConfig is about user tokens and the keys that sign them.
+type TokenConfig struct {
+	// Issuer is our origin, such as https://bridge.example.eu; the key set lies under its well-known path.
+	Issuer   string   `yaml:"issuer"`
+	Lifetime Duration `yaml:"lifetime"`
+	// RotateEvery is how long one key signs; Overlap how long it stays published afterwards.
+	RotateEvery Duration `yaml:"rotate_every"`
+	Overlap     Duration `yaml:"overlap"`
+	// KeyDir is where the private keys are kept; empty means the state directory.
+	KeyDir string `yaml:"key_dir"`
+}
+
+// RegionConfig is about the users' place of residence.
+type RegionConfig struct {
+	Check RegionCheck `yaml:"check"`
+}
+
+// ConsentConfig is about the terms that users agree to.
+type ConsentConfig struct {
+	// TermsFile replaces the built-in text; {network} and {provider} in it are filled in.
+	TermsFile string `yaml:"terms_file"`
+	// Version names the wording; a new one asks everybody who enlists again.
+	Version string `yaml:"version"`
+}
+
+// withDefaults is the configuration with what was left out filled in.
+func (c Config) withDefaults() Config {
+	if len(c.Products) == 0 {
+		c.Products = []network.Network{network.WhatsApp}
+	}
+	c.Integrator.Identifier = cmp.Or(c.Integrator.Identifier, Email)
+	c.Mode = cmp.Or(c.Mode, ModeClient)
+	c.Token.Lifetime = cmp.Or(c.Token.Lifetime, Duration(defaultLifetime))
+	c.Token.RotateEvery = cmp.Or(c.Token.RotateEvery, Duration(defaultRotateEvery))
+	c.Token.Overlap = cmp.Or(c.Token.Overlap, Duration(defaultOverlap))
+	c.Region.Check = cmp.Or(c.Region.Check, RegionAttest)
+	c.Consent.Version = cmp.Or(c.Consent.Version, defaultTerms)
+	return c
+}
+
+// Missing names the keys that keep the agreement section from being complete,
+// dotted as in the configuration file; nil means that it is complete.
+func (c *Config) Missing() []string {
+	var missing []string
+	for _, key := range []struct {
+		path  string
+		empty bool
+	}{
+		{"integrator.id", c.Integrator.ID == 0},
+		{"chat_url", c.ChatURL == ""},
+		{"enlistment_url", c.EnlistmentURL == ""},
+		{"meta_issuer", c.MetaIssuer == ""},
+		{"token.issuer", c.Token.Issuer == ""},
+	} {
+		if key.empty {
+			missing = append(missing, configPath+key.path)
+		}
+	}
+	return missing
+}
+
+// Offers says whether users of this configuration can be enlisted with the network.
+func (c *Config) Offers(n network.Network) bool {
+	return c.Enabled && c.Missing() == nil && slices.Contains(c.withDefaults().Products, n)
+}
+
+// Duration is a time.Duration that is written with days too, as in "30d" or "1d12h".
+type Duration time.Duration
+
+// UnmarshalText reads "5m", "24h", "30d" or "1d12h".
+func (d *Duration) UnmarshalText(text []byte) error {
+	parsed, err := parseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is no duration: write it like 5m, 24h or 30d", text)
+	}
+	*d = Duration(parsed)
+	return nil
+}
+
+// MarshalText writes whole days as such.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// String is the duration as it stands in a configuration file.
+func (d Duration) String() string {
+	if day := Duration(24 * time.Hour); d != 0 && d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
+	return time.Duration(d).String()
+}

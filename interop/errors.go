@@ -1,0 +1,21 @@
+package interop
+
+import "errors"
+
+// Refusals of our own, beside the sentinels of package network that errors of this package wrap too.
+var (
+	// ErrIncomplete: the account kind is off, or the agreement section of the configuration is not complete.
+	ErrIncomplete = errors.New("this server has no agreement for third-party chats")
+	// ErrStopped: the operator's kill switch is on.
+	ErrStopped = errors.New("third-party chats are stopped on this server")
+	// ErrUserNotAllowed: the user is of a homeserver that this provider does not serve.
+	ErrUserNotAllowed = errors.New("users of this homeserver are not served")
+	// ErrNoConsent: the user has not agreed to the terms, or not to the current ones, or has taken it back.
+	ErrNoConsent = errors.New("no consent to the terms")
+	// ErrIdentifierTaken: the network knows the user's identifier as somebody else's.
+	ErrIdentifierTaken = errors.New("the identifier is taken")
+	// ErrIdentityMismatch: the network holds other keys of the same user.
+	ErrIdentityMismatch = errors.New("the network holds other keys of this user")
+	// ErrNotStarted: [Provider.Start] has not run, or failed.
+	ErrNotStarted = errors.New("the provider is not started")
+)

@@ -1,0 +1,210 @@
+package interop
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"causeway/database"
+	"causeway/network"
+)
+
+// Environment is what a provider has to know of the house that it stands in.
+type Environment struct {
+	// Domain is the bridge's own homeserver, as it stands after the colon of a user id.
+	Domain string
+	// StateDir is where signing keys go unless the configuration names another place.
+	StateDir string
+	// Listen is the public listener; without an address nothing is listened on.
+	Listen Listen
+	// Software is how we introduce ourselves when enlisting, such as "causeway/1.0".
+	Software string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Provider is this server as a third-party provider. Its methods may be called from many goroutines.
+type Provider struct {
+	cfg      Config
+	env      Environment
+	db       *database.Database
+	log      zerolog.Logger
+	now      func() time.Time
+	enlister Enlister
+	tokens   TokenIssuer
+	keys     *keyring
+	web      *web
+	terms    string
+	// users has one lock for each user and network, so that enlisting happens once at a time.
+	users sync.Map
+
+	started  atomic.Bool
+	stop     context.CancelFunc
+	done     sync.WaitGroup
+	server   *http.Server
+	listener net.Listener
+	// kick wakes the caretaker for a withdrawal that is not confirmed yet.
+	kick chan struct{}
+}
+
+// New makes a provider of a valid configuration; nothing is read or opened before [Provider.Start].
+func New(cfg Config, env Environment, db *database.Database, log zerolog.Logger) (*Provider, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if err := env.Listen.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	p := &Provider{cfg: cfg, env: env, db: db, log: log, now: env.Now, kick: make(chan struct{}, 1)}
+	if p.now == nil {
+		p.now = time.Now
+	}
+	dir := cfg.Token.KeyDir
+	if dir == "" {
+		dir = env.StateDir
+	}
+	p.keys = newKeyring(dir, time.Duration(cfg.Token.RotateEvery), time.Duration(cfg.Token.Overlap), p.now, log)
+	p.tokens = newTokenIssuer(cfg, p.keys, p.now)
+	if cfg.EnlistmentURL != "" {
+		enlister, err := newEnlister(cfg, p.tokens, env.Software, log)
+		if err != nil {
+			return nil, err
+		}
+		p.enlister = enlister
+	}
+	p.web = newWeb(p.tokens, env.Listen.TrustedProxy, p.now, log)
+	return p, nil
+}
+
+// Start reads the terms and the signing keys (making them at the first start),
+// opens the listener and begins to look after enlistments. Without a complete
+// configuration it only reads the terms: no user can be enlisted then.
+func (p *Provider) Start(ctx context.Context) error {
+	if p.started.Load() {
+		return fmt.Errorf("failed to start the provider: it is running already")
+	}
+	if err := p.readTerms(); err != nil {
+		return err
+	}
+	if !p.cfg.Enabled || p.cfg.Missing() != nil {
+		p.started.Store(true)
+		return nil
+	}
+	if err := p.keys.open(); err != nil {
+		return err
+	}
+	if err := p.listen(ctx); err != nil {
+		return err
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p.stop = cancel
+	p.started.Store(true)
+	p.done.Go(func() { p.takeCare(run) })
+	return nil
+}
+
+// Stop closes the listener and waits until nothing of the provider runs any more.
+func (p *Provider) Stop() {
+	if p.stop != nil {
+		p.stop()
+	}
+	p.closeListener()
+	p.done.Wait()
+	p.stop = nil
+	p.started.Store(false)
+}
+
+// Handler serves the key set and the document that points at it, for whoever
+// listens by other means than [Environment.Listen].
+func (p *Provider) Handler() http.Handler { return p.web }
+
+// Addr is where the provider listens, empty if it does not.
+func (p *Provider) Addr() string {
+	if p.listener == nil {
+		return ""
+	}
+	return p.listener.Addr().String()
+}
+
+// RotateSigningKey makes the next signing key the current one at once. The old key
+// stays published for the overlap, so that tokens in use stay good.
+func (p *Provider) RotateSigningKey(_ context.Context) error {
+	return p.keys.rotate()
+}
+
+// Offers says whether users can be enlisted with the network.
+func (p *Provider) Offers(n network.Network) bool { return p.cfg.Offers(n) }
+
+// admit refuses what no consent could allow: a configuration that is not complete,
+// the kill switch, a network that is not offered, a user of another homeserver.
+func (p *Provider) admit(user string, n network.Network) error {
+	switch {
+	case !p.cfg.Offers(n):
+		return fmt.Errorf("%s: %w", n.DisplayName(), ErrIncomplete)
+	case p.cfg.KillSwitch:
+		return ErrStopped
+	case !p.serves(user):
+		return ErrUserNotAllowed
+	}
+	return nil
+}
+
+// serves says whether the user is of a homeserver that the provider is there for (docs/protocol.md#contract-rules).
+func (p *Provider) serves(user string) bool {
+	_, domain, ok := splitUser(user)
+	if !ok {
+		return false
+	}
+	if len(p.cfg.Users.Homeservers) > 0 {
+		return slices.Contains(p.cfg.Users.Homeservers, domain)
+	}
+	return domain == p.env.Domain
+}
+
+// splitUser cuts "@alice:example.eu" in two.
+func splitUser(user string) (localpart, domain string, ok bool) {
+	rest, found := strings.CutPrefix(user, "@")
+	if !found {
+		return "", "", false
+	}
+	localpart, domain, found = strings.Cut(rest, ":")
+	return localpart, domain, found && localpart != "" && domain != ""
+}
+
+// lock holds a user's lock on a network until the returned function is called; it gives up when ctx ends.
+func (p *Provider) lock(ctx context.Context, user string, n network.Network) (func(), error) {
+	value, _ := p.users.LoadOrStore(string(n)+" "+user, make(chan struct{}, 1))
+	taken := value.(chan struct{})
+	select {
+	case taken <- struct{}{}:
+		return func() { <-taken }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (p *Provider) readTerms() error {
+	p.terms = builtinTerms
+	if p.cfg.Consent.TermsFile == "" {
+		return nil
+	}
+	text, err := os.ReadFile(p.cfg.Consent.TermsFile)
+	if err != nil {
+		return fmt.Errorf("failed to read the terms: %w", err)
+	}
+	p.terms = strings.TrimSpace(string(text))
+	if p.terms == "" {
+		return fmt.Errorf("failed to read the terms: %s is empty", p.cfg.Consent.TermsFile)
+	}
+	return nil
+}

@@ -1,0 +1,216 @@
+package interop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"causeway/network"
+)
+
+const (
+	// withdrawEvery is how often a withdrawal that is not confirmed yet is tried again.
+	withdrawEvery = time.Minute
+	// reconcileEvery is how often our records are compared with the network's.
+	reconcileEvery = 6 * time.Hour
+	// roundTimeout bounds one round of the caretaker.
+	roundTimeout = 2 * time.Minute
+)
+
+// Withdraw ends a login's enlistment and the consent behind it, for one of the
+// Reason constants. Both end here at once, so that no token is made any more. An
+// error means only that the network has not confirmed it yet: that is tried again
+// until it does. Repeating it is harmless.
+func (p *Provider) Withdraw(ctx context.Context, login network.Address, reason string) error {
+	if !slices.Contains([]string{ReasonUser, ReasonRegion, ReasonAbuse, ReasonAccountDeleted, ReasonShutdown}, reason) {
+		return fmt.Errorf("failed to withdraw %s: %q is no reason", login, reason)
+	}
+	row, err := p.db.Enlistment(ctx, login.String())
+	if err != nil {
+		return err
+	}
+	if row == nil {
+		return fmt.Errorf("failed to withdraw %s: %w", login, network.ErrNotEnlisted)
+	}
+	unlock, err := p.lock(ctx, row.User, row.Network)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	err = p.db.DoTxn(ctx, nil, func(ctx context.Context) error {
+		// The row is read again, as it may have changed before the lock was ours.
+		if row, err = p.db.Enlistment(ctx, login.String()); err != nil || Status(row.Status) == Withdrawn {
+			return err
+		}
+		if err := p.db.WithdrawConsents(ctx, row.User, row.Network, p.now()); err != nil {
+			return err
+		}
+		return p.db.SetEnlistmentStatus(ctx, row.LoginID, string(Withdrawing), reason, p.now())
+	})
+	if err != nil || Status(row.Status) == Withdrawn {
+		return err
+	}
+	if err := p.confirm(ctx, row.Network, row.LoginID, row.EnlistmentID, reason); err != nil {
+		select {
+		case p.kick <- struct{}{}:
+		default:
+		}
+		return fmt.Errorf("failed to withdraw %s: %w", login, err)
+	}
+	return nil
+}
+
+// confirm has the network end an enlistment that has ended here.
+func (p *Provider) confirm(ctx context.Context, n network.Network, loginID, enlistmentID, reason string) error {
+	if p.enlister == nil {
+		return ErrIncomplete
+	}
+	if err := p.enlister.Withdraw(ctx, n, enlistmentID, reason); err != nil {
+		return err
+	}
+	return p.db.SetEnlistmentStatus(context.WithoutCancel(ctx), loginID, string(Withdrawn), reason, p.now())
+}
+
+// finishWithdrawals has the network confirm what a user has left; the user's lock is held.
+func (p *Provider) finishWithdrawals(ctx context.Context, user string, n network.Network) error {
+	rows, err := p.db.EnlistmentsOf(ctx, user, n)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if Status(row.Status) != Withdrawing {
+			continue
+		}
+		if err := p.confirm(ctx, n, row.LoginID, row.EnlistmentID, row.EndReason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Reconciled is what [Provider.Reconcile] found out.
+type Reconciled struct {
+	// Changed is the logins whose status was another one with the network than here.
+	Changed []network.Address
+	// Unknown counts what the network has and we do not: enlistments whose keys were lost, or another program's.
+	Unknown int
+}
+
+// Reconcile compares our enlistments of a network with the network's own and takes over
+// its word on how they stand. What ended here is never revived.
+func (p *Provider) Reconcile(ctx context.Context, n network.Network) (Reconciled, error) {
+	if !p.started.Load() || p.enlister == nil {
+		return Reconciled{}, ErrNotStarted
+	}
+	began := p.now()
+	records, err := p.enlister.List(ctx, n)
+	if err != nil {
+		return Reconciled{}, err
+	}
+	rows, err := p.db.Enlistments(ctx, n)
+	if err != nil {
+		return Reconciled{}, err
+	}
+	theirs := make(map[string]Record, len(records))
+	for _, record := range records {
+		theirs[record.ID] = record
+	}
+	var result Reconciled
+	for _, row := range rows {
+		record, found := theirs[row.EnlistmentID]
+		delete(theirs, row.EnlistmentID)
+		status := record.Status
+		if !found {
+			status = Withdrawn
+		}
+		ours := Status(row.Status)
+		// A row that changed while we listed is newer than the list.
+		if ours == status || status == Pending || ours == Withdrawn || ours == Withdrawing || !row.UpdatedAt.Before(began) {
+			continue
+		}
+		if err := p.db.SetEnlistmentStatus(ctx, row.LoginID, string(status), "", p.now()); err != nil {
+			return result, err
+		}
+		address, err := network.ParseAddress(row.LoginID)
+		if err != nil {
+			return result, err
+		}
+		result.Changed = append(result.Changed, address)
+	}
+	for _, record := range theirs {
+		if record.Status != Withdrawn {
+			result.Unknown++
+		}
+	}
+	return result, nil
+}
+
+// takeCare finishes withdrawals and reconciles until ctx ends.
+func (p *Provider) takeCare(ctx context.Context) {
+	withdraw, reconcile := time.NewTicker(withdrawEvery), time.NewTicker(reconcileEvery)
+	defer withdraw.Stop()
+	defer reconcile.Stop()
+	p.round(ctx, true)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.kick:
+			p.round(ctx, false)
+		case <-withdraw.C:
+			p.round(ctx, false)
+		case <-reconcile.C:
+			p.round(ctx, true)
+		}
+	}
+}
+
+// round looks after every network once.
+func (p *Provider) round(ctx context.Context, reconcile bool) {
+	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
+	defer cancel()
+	for _, n := range p.cfg.Products {
+		if err := p.finishAll(ctx, n); err != nil && !errors.Is(err, context.Canceled) {
+			p.log.Warn().Err(err).Str("network", string(n)).Msg("Withdrawals are not confirmed yet")
+		}
+		if !reconcile || p.cfg.KillSwitch {
+			continue
+		}
+		result, err := p.Reconcile(ctx, n)
+		if err != nil {
+			if !errors.Is(err, context.Canceled) {
+				p.log.Warn().Err(err).Str("network", string(n)).Msg("Failed to compare enlistments with the network's")
+			}
+			continue
+		}
+		if len(result.Changed) > 0 || result.Unknown > 0 {
+			p.log.Warn().Str("network", string(n)).Int("changed", len(result.Changed)).Int("unknown", result.Unknown).
+				Msg("The network had other enlistments than we")
+		}
+	}
+}
+
+// finishAll has the network confirm every withdrawal that it has not confirmed yet.
+func (p *Provider) finishAll(ctx context.Context, n network.Network) error {
+	rows, err := p.db.Enlistments(ctx, n)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if Status(row.Status) != Withdrawing {
+			continue
+		}
+		unlock, err := p.lock(ctx, row.User, n)
+		if err != nil {
+			return err
+		}
+		err = p.finishWithdrawals(ctx, row.User, n)
+		unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
