@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -41,8 +42,10 @@ type Options struct {
 	Edit func(Config)
 	// HomeserverPort is the homeserver's port, 0 for a free one.
 	HomeserverPort int
-	// ProviderURL is our own address as a provider, from [ProviderURL].
+	// ProviderURL is where the bridge publishes its keys, from the function of that name.
 	ProviderURL string
+	// Issuer is the address that tokens name, ProviderURL unless something stands before it.
+	Issuer string
 	// Log takes the stand-in's line.
 	Log func(line string)
 }
@@ -89,7 +92,7 @@ func Open(ctx context.Context, options Options) (stage *Stage, err error) {
 	stage.Bridge = &Bridge{URL: fmt.Sprintf("http://127.0.0.1:%d", bridgePort), Dir: options.Dir, binary: options.Binary}
 	stage.registration, err = stage.Bridge.configure(ctx, func(config Config) {
 		basics(config, fmt.Sprintf("http://127.0.0.1:%d", homeserverPort), bridgePort, puppets.AppToken)
-		agreement(config, options.Network, options.ProviderURL)
+		agreement(config, options.Network, options.ProviderURL, cmp.Or(options.Issuer, options.ProviderURL))
 		if options.Edit != nil {
 			options.Edit(config)
 		}
@@ -177,7 +180,7 @@ func basics(config Config, homeserverURL string, port int, puppetToken string) {
 }
 
 // agreement is what Meta and a provider would have agreed on, for a simulated network.
-func agreement(config Config, network Network, providerURL string) {
+func agreement(config Config, network Network, providerURL, issuer string) {
 	if network.Integrator == 0 {
 		return
 	}
@@ -191,5 +194,5 @@ func agreement(config Config, network Network, providerURL string) {
 	config.Set("network.interop.chat_url", network.ChatURL)
 	config.Set("network.interop.enlistment_url", network.EnlistmentURL)
 	config.Set("network.interop.meta_issuer", network.MetaIssuer)
-	config.Set("network.interop.token.issuer", providerURL)
+	config.Set("network.interop.token.issuer", issuer)
 }

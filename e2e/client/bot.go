@@ -1,0 +1,60 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"maunium.net/go/mautrix/id"
+)
+
+// Bot is the user's direct chat with a bot that takes commands.
+type Bot struct {
+	*Room
+	id id.UserID
+	// asked is how many lines the chat had before the last command.
+	asked int
+}
+
+// OpenBot opens a direct chat with a bot.
+func (c *Client) OpenBot(ctx context.Context, bot id.UserID) (*Bot, error) {
+	room, err := c.DirectChat(ctx, bot)
+	if err != nil {
+		return nil, err
+	}
+	return &Bot{Room: room, id: bot}, nil
+}
+
+// Tell gives the bot a command.
+func (b *Bot) Tell(ctx context.Context, command string) error {
+	b.asked = len(b.Lines())
+	_, err := b.Send(ctx, command)
+	return err
+}
+
+// WaitForAnswer waits until the bot has said something with all of the parts since the last
+// command, letter case aside, and returns it.
+func (b *Bot) WaitForAnswer(ctx context.Context, parts ...string) (string, error) {
+	var found string
+	err := b.client.Wait(ctx, fmt.Sprintf("the bot to say %q", parts), func() bool {
+		for _, line := range b.Lines()[b.asked:] {
+			if line.Sender == b.id && ContainsAll(line.Body, parts...) {
+				found = line.Body
+				return true
+			}
+		}
+		return false
+	})
+	return found, err
+}
+
+// ContainsAll says whether the text has all of the parts in it, letter case aside.
+func ContainsAll(text string, parts ...string) bool {
+	text = strings.ToLower(text)
+	for _, part := range parts {
+		if !strings.Contains(text, strings.ToLower(part)) {
+			return false
+		}
+	}
+	return true
+}

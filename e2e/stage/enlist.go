@@ -1,0 +1,25 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+
+	"causeway/e2e/client"
+)
+
+// Enlist takes a user through the login flow for third-party chats on WhatsApp, as they would
+// in their client: ask, read the terms, agree.
+func Enlist(ctx context.Context, bot *client.Bot) error {
+	for _, step := range []struct{ say, answer string }{
+		{"login whatsapp-interop", "please enter"},
+		{"yes", "logged in"},
+	} {
+		if err := bot.Tell(ctx, step.say); err != nil {
+			return err
+		}
+		if _, err := bot.WaitForAnswer(ctx, step.answer); err != nil {
+			return fmt.Errorf("failed to log in: %w", err)
+		}
+	}
+	return nil
+}
