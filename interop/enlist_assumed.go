@@ -23,8 +23,6 @@ import (
 type Enlister interface {
 	// Enlist makes a user known, and waits until the network has decided.
 	Enlist(ctx context.Context, request EnlistRequest) (Record, error)
-	// Get reads how an enlistment stands.
-	Get(ctx context.Context, product network.Network, id string) (Record, error)
 	// Withdraw ends an enlistment; one that is gone already is no error.
 	Withdraw(ctx context.Context, product network.Network, id, reason string) error
 	// List reads all enlistments of this provider.
@@ -161,15 +159,6 @@ func (s *service) Enlist(ctx context.Context, request EnlistRequest) (Record, er
 	}
 	if err != nil {
 		return Record{}, fmt.Errorf("failed to enlist: %w", err)
-	}
-	return record.record()
-}
-
-func (s *service) Get(ctx context.Context, product network.Network, id string) (Record, error) {
-	var record recordBody
-	_, err := s.call(ctx, call{method: http.MethodGet, path: enlistmentsPath + "/" + url.PathEscape(id), mint: s.partner(product), answer: &record})
-	if err != nil {
-		return Record{}, fmt.Errorf("failed to read enlistment: %w", err)
 	}
 	return record.record()
 }

@@ -6,11 +6,9 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -24,6 +22,8 @@ const (
 	keyFile = "provider-keys.json"
 	// minPublished is how long a key is published before it signs: twice the key set's max-age (docs/protocol.md#key-set).
 	minPublished = 2 * keySetMaxAge
+	// maxPublished is how large a key set may be at most (docs/protocol.md#key-set).
+	maxPublished = 16
 )
 
 // signingKey is one key of the ring with the times of its life.
@@ -142,6 +142,9 @@ func (k *keyring) advance() error {
 		return err
 	}
 	keys := slices.DeleteFunc(slices.Clone(k.keys), func(key signingKey) bool { return k.isOver(key, now) })
+	if len(keys) >= maxPublished {
+		return fmt.Errorf("failed to rotate: %d keys are published, which is as many as verifiers read; wait for token.overlap", len(keys))
+	}
 	current, next := position(keys, isCurrent), position(keys, isNext)
 	keys[current].Retired, keys[next].Used = &now, &now
 	keys = append(keys, fresh)
@@ -176,84 +179,4 @@ func newSigningKey(now time.Time) (signingKey, error) {
 	}
 	key.KeyID = base64.RawURLEncoding.EncodeToString(thumbprint)
 	return signingKey{Key: key, Published: now}, nil
-}
-
-func readKeys(path string) ([]signingKey, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("failed to read signing keys: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("signing keys in %s can be read by others: run chmod 600 %s", path, path)
-	}
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("failed to read signing keys: %w", err)
-	}
-	var keys []signingKey
-	if err := json.Unmarshal(content, &keys); err != nil {
-		return nil, fmt.Errorf("failed to read signing keys in %s: %w", path, err)
-	}
-	if err := checkRing(keys); err != nil {
-		return nil, fmt.Errorf("failed to read signing keys in %s: %w", path, err)
-	}
-	return keys, nil
-}
-
-func checkRing(keys []signingKey) error {
-	var current, next int
-	for _, key := range keys {
-		private, ok := key.Key.Key.(*ecdsa.PrivateKey)
-		if !ok || private.Curve != elliptic.P256() {
-			return errors.New("a key is not a private P-256 key")
-		}
-		if isCurrent(key) {
-			current++
-		}
-		if isNext(key) {
-			next++
-		}
-	}
-	if current != 1 || next != 1 {
-		return fmt.Errorf("want one current and one next key, got %d and %d", current, next)
-	}
-	return nil
-}
-
-// writeKeys replaces the file in one step, so that a crash leaves the old ring or the new one.
-func writeKeys(path string, keys []signingKey) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("failed to write signing keys: %w", err)
-		}
-	}()
-	content, err := json.MarshalIndent(keys, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	// CreateTemp makes the file with mode 0600.
-	file, err := os.CreateTemp(filepath.Dir(path), keyFile+".*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(file.Name()) }()
-	_, errWrite := file.Write(content)
-	if err := errors.Join(errWrite, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(file.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
