@@ -1,0 +1,222 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.mau.fi/whatsmeow/types"
+
+	"causeway/network"
+)
+
+const (
+	// firstPause and longestPause bound the wait before connecting again; it doubles in between.
+	firstPause   = 500 * time.Millisecond
+	longestPause = 5 * time.Minute
+	// steadyAfter is how long a connection must hold before the pauses start from the shortest again.
+	steadyAfter = time.Minute
+	// keptStamps is how many stanza times are remembered for read receipts.
+	keptStamps = 1024
+)
+
+// Config is what a login needs to be connected.
+type Config struct {
+	// Self is the login's own address on the wire, integrator included.
+	Self types.JID
+	// PeerServer is the server part of the people that this login talks to; stanzas of others are refused.
+	PeerServer string
+	// Product tells the network which of its products the login is for.
+	Product Product
+	Keys    Keys
+	Store   Store
+	// Endpoint is where the network is; URL the websocket, empty for the network's usual one.
+	Endpoint Endpoint
+	URL      string
+	// Token makes a fresh connect token for each connection.
+	Token        func(ctx context.Context) (string, error)
+	ReadReceipts bool
+	Headers      http.Header
+	Receiver     Receiver
+	Log          zerolog.Logger
+}
+
+// Client keeps one login connected, and connects again after interruptions.
+type Client struct {
+	cfg    Config
+	http   *http.Client
+	signal *signalState
+
+	// stamps holds the stanza time of recent messages, which read receipts echo.
+	stamps *lru[string, string]
+	// retries counts how often messages were asked for again.
+	retries *lru[string, int]
+
+	mu      sync.Mutex
+	stop    context.CancelFunc // nil while not started
+	stopped chan struct{}
+	link    *link // nil unless logged in
+	sending map[string]bool
+}
+
+// New makes a client; nothing happens before [Client.Connect].
+func New(cfg Config) *Client {
+	return &Client{
+		cfg:     cfg,
+		signal:  newSignalState(cfg.Store),
+		stamps:  newLRU[string, string](keptStamps),
+		retries: newLRU[string, int](keptRetries),
+		sending: make(map[string]bool),
+	}
+}
+
+// Connect starts the connection and returns. It outlives ctx, whose values it
+// keeps; [Client.Disconnect] ends it. Connecting twice is harmless. An error means
+// that nothing was started.
+func (c *Client) Connect(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stop != nil {
+		select {
+		case <-c.stopped: // it was refused before; this is a new attempt
+		default:
+			return nil
+		}
+	}
+	if err := c.check(); err != nil {
+		return err
+	}
+	client, err := c.cfg.Endpoint.httpClient()
+	if err != nil {
+		return err
+	}
+	if err = c.cfg.Endpoint.pin(); err != nil {
+		return err
+	}
+	c.http = client
+	ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
+	c.stopped = make(chan struct{})
+	go c.run(ctx, c.stopped)
+	return nil
+}
+
+func (c *Client) check() error {
+	switch {
+	case c.cfg.Keys.IsZero():
+		return ErrNoKeys
+	case c.cfg.Self.Server != types.InteropServer || c.cfg.Self.Integrator == 0 || c.cfg.Self.User == "":
+		return errors.New("failed to connect: the login has no address of its own")
+	case c.cfg.Store == nil || c.cfg.Token == nil || c.cfg.Receiver == nil:
+		return errors.New("failed to connect: store, token or receiver is missing")
+	}
+	return nil
+}
+
+// Disconnect ends the connection and waits until the receiver is not called any
+// more. It must not be called by the receiver itself.
+func (c *Client) Disconnect() {
+	c.mu.Lock()
+	stop, stopped := c.stop, c.stopped
+	c.mu.Unlock()
+	if stop == nil {
+		return
+	}
+	stop()
+	<-stopped
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped == stopped {
+		c.stop = nil
+	}
+	c.http.CloseIdleConnections()
+}
+
+// run is the one goroutine that calls the receiver: it connects, serves the
+// connection until it ends, and starts again until refused or stopped.
+func (c *Client) run(ctx context.Context, stopped chan struct{}) {
+	defer close(stopped)
+	ctx = c.cfg.Log.WithContext(ctx)
+	var pauses, refusals int
+	for ctx.Err() == nil {
+		c.tell(ctx, network.Connecting, nil)
+		began := time.Now()
+		loggedIn, err := c.serve(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if loggedIn {
+			refusals = 0
+		}
+		if time.Since(began) > steadyAfter {
+			pauses = 0
+		}
+		retry := afterEnd(err)
+		if retry == retryFresh && refusals == 0 {
+			refusals++ // the token may have grown too old on the way; a fresh one decides
+			c.cfg.Log.Debug().Err(err).Msg("Connecting again with a fresh token")
+			continue
+		}
+		if retry != retryLater {
+			c.cfg.Log.Warn().Err(err).Msg("The network refused the login")
+			c.tell(ctx, network.Refused, err)
+			return
+		}
+		c.cfg.Log.Debug().Err(err).Msg("The connection was interrupted")
+		c.tell(ctx, network.Interrupted, err)
+		select {
+		case <-time.After(pause(pauses)):
+			pauses++
+		case <-ctx.Done():
+		}
+	}
+}
+
+// pause is how long to wait before connecting for the n-th time, half of it by chance.
+func pause(n int) time.Duration {
+	whole := longestPause
+	if n < 10 {
+		whole = min(firstPause<<n, longestPause)
+	}
+	return whole/2 + rand.N(whole/2)
+}
+
+// tell reports how the connection stands.
+func (c *Client) tell(ctx context.Context, state network.ConnectionState, err error) {
+	failure := guarded(func() error {
+		return c.cfg.Receiver.ReceiveConnection(ctx, network.ConnectionEvent{State: state, Err: err})
+	})
+	if failure != nil {
+		c.cfg.Log.Warn().Err(failure).Msg("The connection's state was not taken")
+	}
+}
+
+// current is the connection in use.
+func (c *Client) current() (*link, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link == nil {
+		return nil, network.ErrNotConnected
+	}
+	return c.link, nil
+}
+
+func (c *Client) setLink(l *link) {
+	c.mu.Lock()
+	c.link = l
+	c.mu.Unlock()
+}
+
+// guarded runs fn and turns a panic into an error.
+func guarded(fn func() error) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v", cause)
+		}
+	}()
+	return fn()
+}

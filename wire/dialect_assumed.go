@@ -1,0 +1,213 @@
+package wire
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/proto/waWa6"
+	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
+	"google.golang.org/protobuf/proto"
+
+	"causeway/network"
+)
+
+// This file holds every shape that the network has not published: login payload,
+// stanzas of a third-party account, lookup of people, and what its codes mean.
+
+// Product is the number by which a login names the network's product.
+type Product int32
+
+// The products that third-party accounts have (docs/protocol.md#client-payload).
+const (
+	ProductWhatsApp  = Product(waWa6.ClientPayload_INTEROP)      // assumed: U4
+	ProductMessenger = Product(waWa6.ClientPayload_INTEROP_MSGR) // assumed: U18
+)
+
+// refusedContent is the code that refuses a message outside the schema.
+const refusedContent = 491 // assumed: U8
+
+// loginPayload is what the end of the handshake carries (docs/protocol.md#client-payload).
+func loginPayload(account uint64, product Product, token string, readReceipts bool) *waWa6.ClientPayload {
+	return &waWa6.ClientPayload{
+		Passive:     proto.Bool(false), // assumed: U4
+		Pull:        proto.Bool(true),  // assumed: U4
+		Device:      proto.Uint32(0),   // assumed: U4
+		UserAgent:   proto.CloneOf(store.BaseClientPayload.UserAgent),
+		ConnectType: store.BaseClientPayload.ConnectType,
+		Product:     waWa6.ClientPayload_Product(product).Enum(),
+		InteropData: &waWa6.ClientPayload_InteropData{
+			AccountID:          proto.Uint64(account),
+			Token:              []byte(token),            // assumed: U2
+			EnableReadReceipts: proto.Bool(readReceipts), // assumed: U6
+		},
+	}
+}
+
+// messageStanza is a message of ours: one flat envelope (docs/protocol.md#messages).
+func messageStanza(out Outgoing, envelope waBinary.Node) waBinary.Node {
+	return waBinary.Node{
+		Tag:     "message",
+		Attrs:   waBinary.Attrs{"id": out.ID, "to": out.To, "type": out.Type}, // assumed: U6
+		Content: []waBinary.Node{envelope},
+	}
+}
+
+// receiptStanza confirms messages: delivered, or read at a time. A stamp is echoed
+// where it is known (docs/protocol.md#receipts).
+func receiptStanza(to types.JID, ids []string, readAt time.Time, stamp string) waBinary.Node {
+	attrs := waBinary.Attrs{"id": ids[0], "to": to}
+	if !readAt.IsZero() {
+		attrs["type"] = "read"     // assumed: U6
+		attrs["t"] = readAt.Unix() // assumed: U6
+	}
+	if stamp != "" {
+		attrs["sts"] = stamp // assumed: U6
+	}
+	node := waBinary.Node{Tag: "receipt", Attrs: attrs}
+	if len(ids) > 1 {
+		items := make([]waBinary.Node, len(ids)-1)
+		for i, id := range ids[1:] {
+			items[i] = waBinary.Node{Tag: "item", Attrs: waBinary.Attrs{"id": id}}
+		}
+		node.Content = []waBinary.Node{{Tag: "list", Content: items}}
+	}
+	return node
+}
+
+// stampOf is the stanza time that receipts echo.
+func stampOf(node *waBinary.Node) string {
+	return node.AttrGetter().OptionalString("sts") // assumed: U6
+}
+
+// typingStanza tells that typing began or ended.
+func typingStanza(to types.JID, typing bool) waBinary.Node {
+	state := "paused"
+	if typing {
+		state = "composing"
+	}
+	return waBinary.Node{ // assumed: U6
+		Tag: "chatstate", Attrs: waBinary.Attrs{"to": to}, Content: []waBinary.Node{{Tag: state}},
+	}
+}
+
+// bundleRequest asks for one person's prekeys.
+func bundleRequest(user types.JID) waBinary.Node {
+	return waBinary.Node{Tag: "key", Content: []waBinary.Node{{Tag: "user", Attrs: waBinary.Attrs{"jid": user}}}}
+}
+
+const lookupNamespace = "w:interop" // assumed: U7
+
+// lookupRequest asks who has a phone number, E.164 with its plus sign (docs/protocol.md#finding-people).
+func lookupRequest(phone string) waBinary.Node {
+	return waBinary.Node{ // assumed: U7
+		Tag: "wa_users", Content: []waBinary.Node{{Tag: "user", Attrs: waBinary.Attrs{"phone": phone}}},
+	}
+}
+
+// lookupAnswer reads the answer for the one number that was asked for.
+func lookupAnswer(node *waBinary.Node, phone string) (Found, error) {
+	list := node.GetChildByTag("wa_users") // assumed: U7
+	for _, user := range list.GetChildrenByTag("user") {
+		attrs := user.AttrGetter()
+		if attrs.OptionalString("phone") != phone {
+			continue
+		}
+		if failure, ok := user.GetOptionalChildByTag("error"); ok {
+			return Found{}, codeError(failure.AttrGetter().OptionalInt("code"), lookupCodes())
+		}
+		found := Found{JID: attrs.JID("jid"), Name: attrs.OptionalString("name")}
+		if err := attrs.Error(); err != nil {
+			return Found{}, fmt.Errorf("%w: malformed answer to a lookup: %w", network.ErrTemporary, err)
+		}
+		return found, nil
+	}
+	return Found{}, fmt.Errorf("%w: the answer lacks the number that was asked for", network.ErrTemporary)
+}
+
+// codes tells what the network's numbers mean in one place where they occur.
+type codes map[int]error
+
+// ackCodes are the error codes of a message's acknowledgement (docs/protocol.md#error-codes).
+func ackCodes() codes { // assumed: U8
+	return codes{
+		400: network.ErrRejected, 401: network.ErrSuspended, 403: network.ErrNotOptedIn, 404: network.ErrUnknownPerson,
+		413: network.ErrTooLarge, 429: network.ErrRateLimited, 451: network.ErrRegion, 479: network.ErrRejected,
+		500: network.ErrTemporary, 503: network.ErrTemporary,
+	}
+}
+
+// lookupCodes are the error codes of a lookup (docs/protocol.md#finding-people).
+func lookupCodes() codes { // assumed: U7
+	return codes{
+		400: network.ErrBadIdentifier, 403: network.ErrNotOptedIn, 404: network.ErrUnknownPerson,
+		429: network.ErrRateLimited, 451: network.ErrRegion, 500: network.ErrTemporary, 503: network.ErrTemporary,
+	}
+}
+
+// bundleCodes are the error codes of a request for prekeys.
+func bundleCodes() codes { // assumed: U8
+	return codes{
+		403: network.ErrNotOptedIn, 404: network.ErrUnknownPerson, 406: network.ErrNoEncryption,
+		429: network.ErrRateLimited, 500: network.ErrTemporary, 503: network.ErrTemporary,
+	}
+}
+
+// codeError is the sentinel for a code; an unknown one counts as a refusal.
+func codeError(code int, known codes) error {
+	sentinel, ok := known[code]
+	if !ok {
+		sentinel = network.ErrRejected
+	}
+	return fmt.Errorf("%w (code %d)", sentinel, code)
+}
+
+// loginFailure says what a failed login means (docs/protocol.md#outcome).
+func loginFailure(node *waBinary.Node) error {
+	attrs := node.AttrGetter()
+	reason, code := attrs.OptionalInt("reason"), attrs.OptionalInt("code")
+	sentinel, ok := codes{ // assumed: U9
+		401: network.ErrWithdrawn, 402: network.ErrSuspended, 403: network.ErrSuspended, 405: network.ErrOutdated,
+		406: network.ErrSuspended, 413: network.ErrTokenExpired, 414: network.ErrTokenRefused, 415: network.ErrNotEnlisted,
+		500: network.ErrTemporary, 503: network.ErrTemporary,
+	}[reason]
+	if !ok {
+		sentinel = network.ErrRejected
+	}
+	if reason == 402 && code == 451 { // assumed: U9
+		sentinel = network.ErrRegion
+	}
+	return fmt.Errorf("%w (login failure %d)", sentinel, reason)
+}
+
+// streamFailure says what the end of a stream means (docs/protocol.md#outcome).
+func streamFailure(node *waBinary.Node) error {
+	conflict := node.GetChildByTag("conflict")
+	kind := conflict.AttrGetter().OptionalString("type")
+	code, _ := strconv.Atoi(node.AttrGetter().OptionalString("code"))
+	sentinel := network.ErrTemporary
+	switch {
+	case kind == "replaced":
+		sentinel = network.ErrReplaced
+	case kind == "device_removed", code == 401:
+		sentinel = network.ErrWithdrawn
+	case code == 413: // assumed: U9
+		sentinel = network.ErrTokenExpired
+	case code == 414: // assumed: U9
+		sentinel = network.ErrTokenRefused
+	}
+	return fmt.Errorf("%w (stream ended with code %d)", sentinel, code)
+}
+
+// upgradeFailure says what an HTTP answer to the websocket's request means; nil if it says nothing.
+func upgradeFailure(status int) error {
+	switch status { // assumed: U5
+	case 400:
+		return fmt.Errorf("%w (HTTP status %d)", network.ErrRejected, status)
+	case 451:
+		return fmt.Errorf("%w (HTTP status %d)", network.ErrRegion, status)
+	}
+	return nil
+}

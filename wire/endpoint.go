@@ -1,0 +1,117 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"go.mau.fi/whatsmeow"
+)
+
+const dialTimeout = 30 * time.Second
+
+// Endpoint says where the network is. The zero value is production, reached directly.
+type Endpoint struct {
+	// Host redirects every connection to one loopback address, "127.0.0.1:1234", in plain TCP: a simulated network.
+	Host string
+	// Proxy is the URL of an http, https or socks5 proxy; environment variables are never read.
+	Proxy string
+	// TrustRoot is the 32-byte root key of the network's certificates; empty is the network's own.
+	TrustRoot []byte
+}
+
+// Validate says what is wrong with an endpoint.
+func (e Endpoint) Validate() error {
+	if e.Host != "" {
+		address, err := netip.ParseAddrPort(e.Host)
+		if err != nil {
+			return fmt.Errorf("endpoint host %q: want address:port: %w", e.Host, err)
+		} else if !address.Addr().IsLoopback() {
+			return fmt.Errorf("endpoint host %q: must be a loopback address, as the connection to it is plain", e.Host)
+		} else if e.Proxy != "" {
+			return fmt.Errorf("endpoint host %q: cannot be reached through a proxy", e.Host)
+		}
+	}
+	if n := len(e.TrustRoot); n != 0 && n != 32 {
+		return fmt.Errorf("endpoint trust root: want 32 bytes, got %d", n)
+	}
+	_, err := e.proxyURL()
+	return err
+}
+
+func (e Endpoint) proxyURL() (*url.URL, error) {
+	if e.Proxy == "" {
+		return nil, nil
+	}
+	proxy, err := url.Parse(e.Proxy)
+	if err != nil {
+		return nil, fmt.Errorf("endpoint proxy: not a URL") // the URL may hold a password
+	}
+	switch proxy.Scheme {
+	case "http", "https", "socks5":
+		return proxy, nil
+	default:
+		return nil, fmt.Errorf("endpoint proxy: unsupported scheme %q", proxy.Scheme)
+	}
+}
+
+// httpClient is the one HTTP client through which everything of this endpoint goes.
+func (e Endpoint) httpClient() (*http.Client, error) {
+	if err := e.Validate(); err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{TLSHandshakeTimeout: dialTimeout, IdleConnTimeout: time.Minute}
+	transport.Protocols = new(http.Protocols)
+	transport.Protocols.SetHTTP1(true) // a websocket starts as HTTP/1.1
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	if e.Host != "" {
+		redirect := func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "tcp", e.Host)
+		}
+		// net/http takes what DialTLSContext returns as TLS already, so that wss and https need no certificate here.
+		transport.DialContext, transport.DialTLSContext = redirect, redirect
+	} else {
+		transport.DialContext = dialer.DialContext
+		if proxy, err := e.proxyURL(); err != nil {
+			return nil, err
+		} else if proxy != nil {
+			transport.Proxy = http.ProxyURL(proxy)
+		}
+	}
+	return &http.Client{Transport: transport}, nil
+}
+
+// productionRoot is the network's own trust root, read before [Endpoint.pin] can replace it.
+var productionRoot = whatsmeow.WACertPubKey
+
+// pinned guards the library's process-wide trust root and logger, which are set here and nowhere else.
+var pinned struct {
+	sync.Mutex
+	root *[32]byte
+}
+
+// pin makes the endpoint's trust root the process's. A second, different one is
+// refused: a process talks to the real network or to one simulated network, never to both.
+func (e Endpoint) pin() error {
+	wanted := productionRoot
+	if len(e.TrustRoot) == len(wanted) {
+		wanted = [32]byte(e.TrustRoot)
+	}
+	pinned.Lock()
+	defer pinned.Unlock()
+	if pinned.root != nil {
+		if *pinned.root != wanted {
+			return fmt.Errorf("endpoint trust root: the process already uses another one")
+		}
+		return nil
+	}
+	quietSignalLibrary()
+	pinned.root = &wanted
+	whatsmeow.WACertPubKey = wanted
+	return nil
+}

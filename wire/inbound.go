@@ -1,0 +1,262 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.mau.fi/whatsmeow"
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/types"
+
+	"causeway/network"
+)
+
+// lowPreKeys is the number of one-time prekeys at the server below which more are uploaded.
+const lowPreKeys = whatsmeow.MinPreKeyCount
+
+// handle takes one stanza. An error ends the connection, with the stanza not acknowledged.
+func (l *link) handle(ctx context.Context, node *waBinary.Node) error {
+	switch node.Tag {
+	case "success":
+		l.spawn(func() { l.ready <- l.settle(l.socket.Context()) })
+		return nil
+	case "failure":
+		return loginFailure(node)
+	case "stream:error":
+		return streamFailure(node)
+	case "message":
+		return l.message(ctx, node)
+	case "receipt":
+		return l.receipt(ctx, node)
+	case "chatstate":
+		return l.typing(ctx, node)
+	case "notification":
+		return l.notification(ctx, node)
+	case "call", "status", "appdata":
+		l.inside.SendAck(ctx, node, 0) // not part of third-party chats
+	}
+	return nil // ib, iq, presence: nothing to do
+}
+
+// settle makes a new connection ready: enough prekeys at the server, then the
+// request for what waits there (docs/protocol.md#outcome).
+func (l *link) settle(ctx context.Context) error {
+	signal := l.owner.signal
+	if err := signal.DeleteOldBufferedHashes(ctx); err != nil {
+		l.owner.cfg.Log.Warn().Err(err).Msg("Old rows of the Signal store were not pruned")
+	}
+	if err := l.refillPreKeys(ctx); err != nil {
+		return err
+	}
+	_, err := l.query(ctx, "set", "passive", waBinary.Node{Tag: "active"})
+	return err
+}
+
+func (l *link) refillPreKeys(ctx context.Context) error {
+	ours, err := l.owner.signal.UploadedPreKeyCount(ctx)
+	if err != nil {
+		return err
+	}
+	theirs, err := l.inside.GetServerPreKeyCount(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: failed to count prekeys: %w", network.ErrTemporary, err)
+	}
+	if theirs >= lowPreKeys && ours >= lowPreKeys {
+		return nil
+	}
+	l.inside.UploadPreKeys(ctx, ours == 0 && theirs == 0)
+	return nil
+}
+
+// message opens an envelope and hands the message on; only then it is confirmed.
+func (l *link) message(ctx context.Context, node *waBinary.Node) error {
+	in, envelope, refusal := l.readMessage(node)
+	if refusal != 0 {
+		l.inside.SendAck(ctx, node, refusal)
+		return nil
+	}
+	kind := envelope.AttrGetter().OptionalString("type")
+	var hash *[32]byte
+	err := guarded(func() (err error) {
+		in.Plaintext, hash, err = l.inside.DecryptDM(ctx, envelope, in.From, kind == "pkmsg", in.Time)
+		return err
+	})
+	switch {
+	case errors.Is(err, whatsmeow.ErrEventAlreadyProcessed):
+		return l.confirm(ctx, node, in)
+	case errors.Is(err, errStore), ctx.Err() != nil:
+		return err
+	case err != nil:
+		return l.unopened(ctx, node, envelope, in, err)
+	}
+	err = guarded(func() error { return l.owner.cfg.Receiver.ReceiveMessage(ctx, in) })
+	if err != nil && !errors.Is(err, ErrContent) {
+		return fmt.Errorf("a message was not taken: %w", err)
+	}
+	if clearErr := l.owner.signal.ClearBufferedEventPlaintext(ctx, *hash); clearErr != nil {
+		return clearErr
+	}
+	if err != nil {
+		l.inside.SendAck(ctx, node, refusedContent)
+		return nil
+	}
+	return l.confirm(ctx, node, in)
+}
+
+// readMessage checks the stanza's form. A refusal is the code to answer with.
+func (l *link) readMessage(node *waBinary.Node) (in Incoming, envelope *waBinary.Node, refusal int) {
+	attrs := node.AttrGetter()
+	in.From, in.ID, in.Time = attrs.JID("from"), attrs.String("id"), attrs.UnixTime("t")
+	in.Alias, in.Name = attrs.OptionalJIDOrEmpty("sender_pn"), attrs.OptionalString("notify")
+	if !attrs.OK() || in.ID == "" {
+		return in, nil, whatsmeow.NackParsingError
+	}
+	if !l.isPeer(in.From) {
+		return in, nil, whatsmeow.NackUnrecognizedStanza
+	}
+	in.From = in.From.ToNonAD()
+	for _, child := range node.GetChildren() {
+		if child.Tag != "enc" {
+			continue
+		}
+		kind := child.AttrGetter().OptionalString("type")
+		if envelope != nil || (kind != "msg" && kind != "pkmsg") || child.AttrGetter().OptionalInt("v") != 2 {
+			return in, nil, whatsmeow.NackUnrecognizedStanzaType
+		}
+		envelope = &child
+	}
+	if envelope == nil {
+		return in, nil, whatsmeow.NackUnrecognizedStanza
+	}
+	return in, envelope, 0
+}
+
+// isPeer says whether stanzas of a sender are for us to take: a person of this network, device 0.
+func (l *link) isPeer(from types.JID) bool {
+	return from.Server == l.owner.cfg.PeerServer && from.User != "" && from.Device == 0 && from.Integrator == 0
+}
+
+// confirm sends the delivery receipt, which ends the message for the server.
+func (l *link) confirm(ctx context.Context, node *waBinary.Node, in Incoming) error {
+	stamp := stampOf(node)
+	if stamp != "" {
+		l.owner.stamps.put(in.From.String()+"/"+in.ID, stamp)
+	}
+	err := l.inside.SendNode(ctx, receiptStanza(in.From, []string{in.ID}, time.Time{}, stamp))
+	if err != nil {
+		return fmt.Errorf("failed to confirm a message: %w", err)
+	}
+	return nil
+}
+
+// unopened reports a message that could not be decrypted and asks its sender for it again.
+func (l *link) unopened(ctx context.Context, node, envelope *waBinary.Node, in Incoming, cause error) error {
+	l.owner.cfg.Log.Warn().Err(cause).Str("message_id", in.ID).Msg("A message could not be decrypted")
+	in.Undecryptable, in.Plaintext = true, nil
+	err := guarded(func() error { return l.owner.cfg.Receiver.ReceiveMessage(ctx, in) })
+	if err != nil {
+		return fmt.Errorf("an undecryptable message was not taken: %w", err)
+	}
+	if err = l.askAgain(ctx, node, envelope, in); err != nil {
+		return err
+	}
+	l.inside.SendAck(ctx, node, 0)
+	return nil
+}
+
+func (l *link) receipt(ctx context.Context, node *waBinary.Node) error {
+	attrs := node.AttrGetter()
+	in := IncomingReceipt{From: attrs.JID("from"), IDs: []string{attrs.String("id")}, Time: attrs.OptionalUnixTime("t")}
+	kind := attrs.OptionalString("type")
+	if !attrs.OK() {
+		l.inside.SendAck(ctx, node, whatsmeow.NackParsingError)
+		return nil
+	}
+	if !l.isPeer(in.From) {
+		l.inside.SendAck(ctx, node, 0)
+		return nil
+	}
+	in.From = in.From.ToNonAD()
+	if in.Time.IsZero() {
+		in.Time = time.Now()
+	}
+	list := node.GetChildByTag("list")
+	for _, item := range list.GetChildrenByTag("item") {
+		if id := item.AttrGetter().OptionalString("id"); id != "" {
+			in.IDs = append(in.IDs, id)
+		}
+	}
+	switch kind {
+	case "retry":
+		l.spawn(func() { l.answerRetry(l.socket.Context(), node, in.From) })
+		return nil
+	case "read":
+		in.Read = true
+	case "", "inactive":
+	default:
+		l.inside.SendAck(ctx, node, 0) // played and the like are not part of third-party chats
+		return nil
+	}
+	if err := guarded(func() error { return l.owner.cfg.Receiver.ReceiveReceipt(ctx, in) }); err != nil {
+		return fmt.Errorf("a receipt was not taken: %w", err)
+	}
+	l.inside.SendAck(ctx, node, 0)
+	return nil
+}
+
+// typing is told once and never repeated, so a failure of the receiver changes nothing.
+func (l *link) typing(ctx context.Context, node *waBinary.Node) error {
+	from := node.AttrGetter().OptionalJIDOrEmpty("from")
+	children := node.GetChildren()
+	if !l.isPeer(from) || len(children) != 1 {
+		return nil
+	}
+	err := guarded(func() error {
+		return l.owner.cfg.Receiver.ReceiveTyping(ctx, from.ToNonAD(), children[0].Tag == "composing")
+	})
+	if err != nil {
+		l.owner.cfg.Log.Warn().Err(err).Msg("A typing notice was not taken")
+	}
+	return nil
+}
+
+func (l *link) notification(ctx context.Context, node *waBinary.Node) error {
+	attrs := node.AttrGetter()
+	if attrs.OptionalString("type") == "encrypt" {
+		from := attrs.OptionalJIDOrEmpty("from")
+		if _, changed := node.GetOptionalChildByTag("identity"); changed && l.isPeer(from) {
+			if err := l.forget(ctx, from.ToNonAD()); err != nil {
+				return err
+			}
+		} else if _, low := node.GetOptionalChildByTag("count"); low {
+			l.spawn(func() {
+				if err := l.refillPreKeys(l.socket.Context()); err != nil {
+					l.owner.cfg.Log.Warn().Err(err).Msg("Prekeys were not refilled")
+				}
+			})
+		}
+	}
+	l.inside.SendAck(ctx, node, 0)
+	return nil
+}
+
+// forget drops identity and session of a person who has a new identity key, and reports it.
+func (l *link) forget(ctx context.Context, person types.JID) error {
+	address := person.SignalAddress().String()
+	signal := l.owner.signal
+	err := signal.change(ctx, func(ctx context.Context) error {
+		if err := signal.DeleteIdentity(ctx, address); err != nil {
+			return err
+		}
+		return signal.DeleteSession(ctx, address)
+	})
+	if err != nil {
+		return err
+	}
+	if err = guarded(func() error { return l.owner.cfg.Receiver.ReceiveIdentity(ctx, person) }); err != nil {
+		return fmt.Errorf("an identity change was not taken: %w", err)
+	}
+	return nil
+}

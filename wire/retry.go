@@ -1,0 +1,136 @@
+package wire
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.mau.fi/libsignal/ecc"
+	"go.mau.fi/libsignal/keys/prekey"
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/types"
+	"go.mau.fi/whatsmeow/util/keys"
+
+	"causeway/network"
+)
+
+const (
+	// mostRetries is how often one message is asked for again, in either direction (docs/protocol.md#refusing-content).
+	mostRetries = 5
+	// keysFromRetry is the count from which a retry receipt brings fresh keys along.
+	keysFromRetry = 2
+	// keptRetries bounds the messages whose retries are counted.
+	keptRetries = 1024
+)
+
+// askAgain sends a retry receipt for a message that could not be opened.
+func (l *link) askAgain(ctx context.Context, node, envelope *waBinary.Node, in Incoming) error {
+	key := in.From.String() + "/" + in.ID
+	asked, _ := l.owner.retries.get(key)
+	// After a restart only the message itself knows how often it was asked for.
+	asked = max(asked, envelope.AttrGetter().OptionalInt("count"))
+	if asked >= mostRetries {
+		return nil
+	}
+	asked++
+	l.owner.retries.put(key, asked)
+	registration := binary.BigEndian.AppendUint32(nil, l.owner.cfg.Keys.registrationID)
+	content := []waBinary.Node{
+		{Tag: "retry", Attrs: waBinary.Attrs{"count": asked, "id": in.ID, "t": node.Attrs["t"], "v": 1}},
+		{Tag: "registration", Content: registration},
+	}
+	if asked >= keysFromRetry {
+		once, err := l.owner.signal.GenOnePreKey(ctx)
+		if err != nil {
+			return err
+		}
+		own := l.owner.cfg.Keys
+		content = append(content, waBinary.Node{Tag: "keys", Content: []waBinary.Node{
+			{Tag: "type", Content: []byte{ecc.DjbType}},
+			{Tag: "identity", Content: own.identity.Pub[:]},
+			keyNode("key", once), keyNode("skey", own.signedPrekey),
+		}})
+	}
+	err := l.inside.SendNode(ctx, waBinary.Node{
+		Tag: "receipt", Attrs: waBinary.Attrs{"id": in.ID, "to": in.From, "type": "retry"}, Content: content,
+	})
+	if err != nil {
+		return fmt.Errorf("failed to ask for a message again: %w", err)
+	}
+	return nil
+}
+
+func keyNode(tag string, key *keys.PreKey) waBinary.Node {
+	id := binary.BigEndian.AppendUint32(nil, key.KeyID)
+	children := []waBinary.Node{{Tag: "id", Content: id[1:]}, {Tag: "value", Content: key.Pub[:]}}
+	if key.Signature != nil {
+		children = append(children, waBinary.Node{Tag: "signature", Content: key.Signature[:]})
+	}
+	return waBinary.Node{Tag: tag, Content: children}
+}
+
+// answerRetry sends a message of ours once more to a device that could not open it.
+func (l *link) answerRetry(ctx context.Context, node *waBinary.Node, to types.JID) {
+	err := guarded(func() error { return l.resend(ctx, node, to) })
+	if err != nil {
+		l.owner.cfg.Log.Warn().Err(err).Msg("A message was not sent again")
+		if ctx.Err() != nil || errors.Is(err, network.ErrTemporary) || errors.Is(err, errStore) {
+			return // not acknowledged: the server asks again after the next login
+		}
+	}
+	l.inside.SendAck(ctx, node, 0)
+}
+
+func (l *link) resend(ctx context.Context, node *waBinary.Node, to types.JID) error {
+	request := node.GetChildByTag("retry")
+	attrs := request.AttrGetter()
+	id, count, at := attrs.String("id"), attrs.Int("count"), attrs.OptionalString("t")
+	if err := attrs.Error(); err != nil {
+		return fmt.Errorf("malformed retry receipt: %w", err)
+	}
+	if count > mostRetries {
+		return fmt.Errorf("asked for %d times", count)
+	}
+	kind, plaintext, err := l.owner.signal.rows.Sent(ctx, to.String(), id)
+	if err != nil {
+		return storeFailure("read a sent message", err)
+	} else if plaintext == nil {
+		return errors.New("not known here, or too old")
+	}
+	bundle, err := l.retryBundle(ctx, node, to, count)
+	if err != nil {
+		return err
+	}
+	out := Outgoing{To: to, ID: id, Plaintext: plaintext}
+	out.Type, out.MediaType, _ = strings.Cut(kind, ":")
+	envelope, err := l.seal(ctx, out, bundle, false)
+	if err != nil {
+		return err
+	}
+	envelope.Attrs["count"] = count
+	stanza := messageStanza(out, *envelope)
+	stanza.Attrs["device_fanout"] = false
+	if at != "" {
+		stanza.Attrs["t"] = at
+	}
+	if err = l.inside.SendNode(ctx, stanza); err != nil {
+		return fmt.Errorf("%w: %w", network.ErrTemporary, err)
+	}
+	return nil
+}
+
+// retryBundle is the fresh keys that came with a retry receipt, or the server's
+// where the session looks broken; nil keeps the session.
+func (l *link) retryBundle(ctx context.Context, node *waBinary.Node, to types.JID, count int) (*prekey.Bundle, error) {
+	if fresh, ok := node.GetOptionalChildByTag("keys"); ok {
+		registration := node.GetChildByTag("registration")
+		fresh.Content = append([]waBinary.Node{registration}, fresh.GetChildren()...)
+		return readBundle(fresh)
+	}
+	if count < keysFromRetry {
+		return nil, nil
+	}
+	return l.fetchBundle(ctx, to)
+}
