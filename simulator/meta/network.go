@@ -24,6 +24,8 @@ type Network struct {
 
 	findings   findings
 	transcript transcript
+	faults     faults
+	identity   serverIdentity
 
 	rngMu sync.Mutex
 	rng   *rand.Rand
@@ -32,6 +34,15 @@ type Network struct {
 	mu          sync.Mutex
 	integrators map[int]*Integrator
 	enlistments map[string]*enlistment // by enlistment id
+	devices     map[string]*device     // by text address
+	refusals    []Refusal
+
+	usersByPhone, usersByLID map[string]*user
+	connections              map[int]*connection
+	lastConnection           int
+
+	tallyMu sync.Mutex
+	tally   map[string]int
 
 	tokens *verifier // has locks of its own
 
@@ -53,9 +64,18 @@ func New(opts ...Option) (*Network, error) {
 		transcript:  transcript{limit: cfg.transcriptLines},
 		integrators: map[int]*Integrator{},
 		enlistments: map[string]*enlistment{},
+		devices:     map[string]*device{},
+		connections: map[int]*connection{},
+		tally:       map[string]int{},
+
+		usersByPhone: map[string]*user{}, usersByLID: map[string]*user{},
 	}
 	n.tokens = newVerifier(n)
 	n.SetProfile(cfg.profile)
+	var err error
+	if n.identity, err = newServerIdentity(); err != nil {
+		return nil, err
+	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if err := n.listen(); err != nil {
 		n.Close()
@@ -65,6 +85,9 @@ func New(opts ...Option) (*Network, error) {
 }
 
 func (n *Network) listen() (err error) {
+	if n.chatAddr, err = n.serve("chat", n.cfg.chat, n.chatHandler()); err != nil {
+		return err
+	}
 	if n.enlistmentAddr, err = n.serve("enlistment", n.cfg.enlistment, n.enlistmentHandler()); err != nil {
 		return err
 	}
@@ -94,7 +117,9 @@ func (n *Network) serve(name, address string, handler http.Handler) (string, err
 
 // Close ends all connections and servers and waits until they have ended.
 func (n *Network) Close() {
+	n.mu.Lock()
 	n.cancel()
+	n.mu.Unlock()
 	n.work.Wait()
 }
 

@@ -4,7 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
+
+	xml "go.mau.fi/whatsmeow/binary"
 )
 
 // ProfileName is how much a network misbehaves without being told to.
@@ -57,4 +61,35 @@ func (n *Network) delay(about string) time.Duration {
 	default:
 		return 0
 	}
+}
+
+// disguise adds what the protocol allows and clients must ignore: unknown attributes and children.
+func (n *Network) disguise(node xml.Node) xml.Node {
+	if n.Profile() == Calm {
+		return node
+	}
+	id := node.Tag + "/" + textOf(node.Attrs["id"])
+	if n.roll("attribute", id) < 0.3 {
+		node.Attrs = maps.Clone(node.Attrs)
+		node.Attrs["weather"] = "sunny"
+	}
+	if children := node.GetChildren(); node.Tag == "message" && n.roll("child", id) < 0.1 {
+		node.Content = append(slices.Clone(children), xml.Node{Tag: "weather", Attrs: xml.Attrs{"v": "1"}})
+	}
+	return node
+}
+
+// count adds one to a named tally, see [Network.Tally].
+func (n *Network) count(what string) {
+	n.tallyMu.Lock()
+	defer n.tallyMu.Unlock()
+	n.tally[what]++
+}
+
+// Tally tells how often something tolerable was seen: "participants" and "device-identity" in
+// messages, "repeated" for messages that came twice under one id.
+func (n *Network) Tally(what string) int {
+	n.tallyMu.Lock()
+	defer n.tallyMu.Unlock()
+	return n.tally[what]
 }

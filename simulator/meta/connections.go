@@ -1,0 +1,137 @@
+package meta
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.mau.fi/whatsmeow/binary"
+)
+
+// ConnInfo is one open connection of the chat server.
+type ConnInfo struct {
+	ID int `json:"id"`
+	// JID and Account name who logged in, empty before the login.
+	JID     string `json:"jid,omitempty"`
+	Account string `json:"account,omitempty"`
+	// Mode is client or proxy, as the upgrade said.
+	Mode  string    `json:"mode"`
+	Since time.Time `json:"since"`
+	// Active is set once the client asked for its stanzas.
+	Active bool `json:"active"`
+}
+
+// The ways to end a connection, see [Network.DropConnections].
+const (
+	dropClose    = "close"
+	dropReset    = "reset"
+	dropSilence  = "silence"
+	drop503      = "503"
+	drop515      = "515"
+	dropReplaced = "replaced"
+	dropRemoved  = "device_removed"
+)
+
+// track numbers a new connection; false if the network is closing.
+func (n *Network) track(c *connection) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ctx.Err() != nil {
+		return false
+	}
+	n.work.Add(1)
+	n.lastConnection++
+	c.id = n.lastConnection
+	n.connections[c.id] = c
+	return true
+}
+
+// forget takes an ended connection out of the model and leaves its device offline.
+func (n *Network) forget(c *connection) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.connections[c.id] != c {
+		return
+	}
+	defer n.work.Done()
+	delete(n.connections, c.id)
+	if d := c.device; d != nil && d.conn == c {
+		d.conn, d.active = nil, false
+		d.rewind()
+	}
+}
+
+// name is how the transcript calls a connection.
+func (c *connection) name() string { return fmt.Sprintf("#%d", c.id) }
+
+// Connections lists the open connections, oldest first.
+func (n *Network) Connections() []ConnInfo {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	infos := make([]ConnInfo, 0, len(n.connections))
+	for _, c := range n.connections {
+		info := ConnInfo{ID: c.id, Mode: c.mode, Since: c.since}
+		if d := c.device; d != nil {
+			info.JID, info.Account, info.Active = jidText(d.jid), d.jid.User, d.active
+		}
+		infos = append(infos, info)
+	}
+	slices.SortFunc(infos, func(a, b ConnInfo) int { return a.ID - b.ID })
+	return infos
+}
+
+// DropConnections ends the connections of an account (account id or text address; empty
+// means everyone's): close, reset, silence (stays open and answers nothing), 503, 515,
+// replaced or device_removed. It says how many there were.
+func (n *Network) DropConnections(account, how string) int {
+	n.mu.Lock()
+	var victims []*connection
+	for _, c := range n.connections {
+		d := c.device
+		if account == "" || (d != nil && (d.jid.User == account || jidText(d.jid) == account)) {
+			victims = append(victims, c)
+		}
+	}
+	n.mu.Unlock()
+	for _, c := range victims {
+		c.drop(how)
+	}
+	return len(victims)
+}
+
+func (c *connection) drop(how string) {
+	switch how {
+	case dropReset:
+		c.reset()
+	case dropSilence:
+		c.mu.Lock()
+		c.silent = true
+		c.mu.Unlock()
+	case drop503, drop515:
+		c.finish(binary.Node{Tag: "stream:error", Attrs: binary.Attrs{"code": how}})
+	case dropReplaced:
+		c.finish(conflict("", dropReplaced))
+	case dropRemoved:
+		c.finish(conflict("401", dropRemoved))
+	default:
+		c.close()
+	}
+}
+
+func conflict(code, kind string) binary.Node {
+	return binary.Node{Tag: "stream:error", Attrs: binary.Attrs{"code": code}, Content: []binary.Node{
+		{Tag: "conflict", Attrs: binary.Attrs{"type": kind}},
+	}}
+}
+
+// login makes c the one connection of a device; an older one is told that it was replaced.
+func (n *Network) login(c *connection, d *device) {
+	n.mu.Lock()
+	old := d.conn
+	d.conn, d.active, c.device = c, false, d
+	d.rewind()
+	n.mu.Unlock()
+	if old != nil {
+		old.drop(dropReplaced)
+	}
+}

@@ -1,0 +1,353 @@
+package meta
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/types"
+)
+
+// Person is somebody on WhatsApp with the phone in their hand: a Signal store and
+// a script, speaking to the server in stanzas but without a socket.
+type Person struct {
+	n    *Network
+	user *user // guarded by the network's lock, except pn, lid and name
+
+	inboxMu sync.Mutex
+	inbox   []binary.Node
+	arrived chan struct{}
+
+	// mu guards all below, and keeps what the phone sends in order.
+	mu           sync.Mutex
+	changed      chan struct{} // closed at each change, then replaced
+	signal       *signalStore
+	identities   int
+	sent         map[string]sentMessage
+	lastID       int
+	lastRequest  int
+	heard        []Heard
+	told         int            // how many of heard Hears has given out
+	failures     map[string]int // retries asked for, by sender and id
+	receipts     []Receipt
+	typing       map[string]bool
+	pings        []Ping
+	autoReceipts bool
+	scripts      []func(*Person, Heard)
+}
+
+// sentMessage is kept for those who could not read it.
+type sentMessage struct {
+	to        types.JID
+	kind      string
+	plaintext []byte
+	time      stamp
+}
+
+// Heard is a message that a person's phone decrypted and showed.
+type Heard struct {
+	// From is the sender's text address, DisplayName what the phone shows for it.
+	From, DisplayName string
+	ID                string
+	// Kind is the content's name in the subset: conversation, extendedTextMessage, imageMessage, reactionMessage …
+	Kind string
+	// Text is the text or caption; of a reaction, the emoji.
+	Text string
+	// ReplyTo, ReplyFrom and ReplyText quote another message, empty if there is no quote.
+	ReplyTo, ReplyFrom, ReplyText string
+	// ReactionTo is the id of the message that a reaction is about.
+	ReactionTo string
+	// Time is the server's.
+	Time time.Time
+
+	sts string
+}
+
+// Receipt is what the other side told of a person's message.
+type Receipt struct {
+	ID, From string
+	// Type is delivery, read, or inactive (delivered to a client that is not in use, which phones do not show).
+	Type string
+	Time time.Time
+}
+
+// Ping tells that somebody on a third-party service looked for the person.
+type Ping struct {
+	DisplayName string
+	Integrator  int
+}
+
+// initialOneTimeKeys is what a phone uploads at first and whenever the server runs short.
+const initialOneTimeKeys = 30
+
+func newPerson(n *Network, u *user) *Person {
+	p := &Person{n: n, user: u, arrived: make(chan struct{}, 1), changed: make(chan struct{}), sent: map[string]sentMessage{},
+		failures: map[string]int{}, typing: map[string]bool{}, autoReceipts: true}
+	p.renewSignal()
+	return p
+}
+
+// renewSignal gives the phone new keys and forgets its sessions.
+func (p *Person) renewSignal() {
+	p.identities++
+	registration := 1 + uint32(p.n.roll("registration", fmt.Sprintf("%s/%d", p.user.pn.User, p.identities))*16379)
+	p.signal = newSignalStore(registration)
+}
+
+func (p *Person) publicKeys() publicKeys {
+	k := p.signal.public()
+	k.oneTime = p.signal.generate(initialOneTimeKeys)
+	return k
+}
+
+// LID is the person's hidden number as a text address.
+func (p *Person) LID() string { return jidText(p.user.lid) }
+
+// Phone is the person's number in E.164.
+func (p *Person) Phone() string { return "+" + p.user.pn.User }
+
+// Name is what the person calls themselves; third-party chats do not share it.
+func (p *Person) Name() string { return p.user.name }
+
+// nextID is a message id of WhatsApp's form that follows from the seed. p.mu is held.
+func (p *Person) nextID() string {
+	p.lastID++
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d/%s/%d", p.n.cfg.seed, p.user.pn.User, p.lastID))
+	return fmt.Sprintf("3EB0%X", sum[:9])
+}
+
+// resolve finds the address of a provider's user by text address or visible identifier.
+func (p *Person) resolve(to string) (types.JID, error) {
+	if strings.HasSuffix(to, "@"+types.InteropServer) {
+		return parseJID(to)
+	}
+	integrators, err := p.Integrators()
+	if err != nil {
+		return types.JID{}, err
+	}
+	for _, id := range integrators {
+		if text, err := p.Find(id, to); err == nil {
+			return parseJID(text)
+		}
+	}
+	return types.JID{}, fmt.Errorf("nobody is enlisted as %q with the integrators %v that %s has turned on", to, integrators, p.Name())
+}
+
+// Say sends text to a provider's user, by text address or visible identifier, and returns
+// the message's id. An error means that the server did not take it.
+func (p *Person) Say(to, text string) (id string, err error) {
+	return p.Send(to, "text", encodeText(text))
+}
+
+// Reply sends text that quotes a message the person heard.
+func (p *Person) Reply(to Heard, text string) (id string, err error) {
+	return p.Send(to.From, "text", encodeReply(text, to.ID, to.From, to.Text))
+}
+
+// Send encrypts and sends any plaintext, without padding, as a message of kind text, media or reaction.
+func (p *Person) Send(to, kind string, plaintext []byte) (id string, err error) {
+	jid, err := p.resolve(to)
+	if err != nil {
+		return "", err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	id = p.nextID()
+	if p.n.strikes(FaultUnknownField, about("message", "", jidText(jid), p.LID())) != nil {
+		plaintext = appendField(slices.Clone(plaintext), 99, []byte("unknown"))
+	}
+	p.sent[id] = sentMessage{jid, kind, plaintext, stamp(p.n.now())}
+	return id, p.transmit(id, 0)
+}
+
+// transmit encrypts a sent message, anew for a retry, and hands it to the server. p.mu is held.
+func (p *Person) transmit(id string, retry int) error {
+	message := p.sent[id]
+	if !p.signal.hasSession(message.to) {
+		if err := p.fetchSession(message.to); err != nil {
+			return err
+		}
+	}
+	enc, err := p.signal.encrypt(message.to, pad(slices.Clone(message.plaintext), p.n.roll("pad", id)))
+	if err != nil {
+		return fmt.Errorf("failed to encrypt for %s: %w", jidText(message.to), err)
+	}
+	attrs := binary.Attrs{"id": id, "to": message.to, "type": message.kind}
+	if retry > 0 {
+		enc.Attrs["count"] = retry
+		attrs["device_fanout"], attrs["t"] = false, message.time.seconds()
+	}
+	answer := p.n.phoneMessage(p.user, binary.Node{Tag: "message", Attrs: attrs, Content: []binary.Node{enc}})
+	if code := answer.Attrs["error"]; code != nil {
+		return fmt.Errorf("message to %s refused with code %v", jidText(message.to), code)
+	}
+	return nil
+}
+
+// fetchSession begins a session with keys from the server. p.mu is held.
+func (p *Person) fetchSession(with types.JID) error {
+	answer := p.n.bundleForPhone(p.user, with)
+	if refusal, found := answer.GetOptionalChildByTag("error"); found {
+		return fmt.Errorf("no keys of %s: code %v", jidText(with), refusal.Attrs["code"])
+	}
+	k, err := readKeyUpload(answer)
+	if err != nil {
+		return fmt.Errorf("keys of %s: %w", jidText(with), err)
+	}
+	if key, found := answer.GetOptionalChildByTag("key"); found {
+		oneTime, err := readOneTimeKey(key)
+		if err != nil {
+			return fmt.Errorf("keys of %s: %w", jidText(with), err)
+		}
+		k.oneTime = []oneTimeKey{oneTime}
+	}
+	return p.signal.startSession(with, k)
+}
+
+// Hears waits for the next message that the phone shows and returns it.
+func (p *Person) Hears(ctx context.Context) (h Heard, err error) {
+	err = p.wait(ctx, func() bool {
+		if p.told == len(p.heard) {
+			return false
+		}
+		h = p.heard[p.told]
+		p.told++
+		return true
+	})
+	if err != nil {
+		return Heard{}, fmt.Errorf("%s heard nothing: %w", p.Name(), err)
+	}
+	return h, nil
+}
+
+// Heard lists every message so far, in order of arrival, those that Hears gave out included.
+func (p *Person) Heard() []Heard {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.heard)
+}
+
+// OnMessage runs f for each message from now on, in order and one at a time.
+func (p *Person) OnMessage(f func(p *Person, h Heard)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.scripts = append(p.scripts, f)
+}
+
+// AutoReceipts switches the delivery receipts that the phone sends by itself; on by default.
+func (p *Person) AutoReceipts(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.autoReceipts = on
+}
+
+var errNeverHeard = errors.New("no such message was heard")
+
+// Deliver sends the delivery receipt of a heard message, Read the read receipt.
+func (p *Person) Deliver(id string) error { return p.acknowledge(id, "") }
+
+// Read sends the read receipt of a heard message.
+func (p *Person) Read(id string) error { return p.acknowledge(id, "read") }
+
+func (p *Person) acknowledge(id, kind string) error {
+	p.mu.Lock()
+	index := slices.IndexFunc(p.heard, func(h Heard) bool { return h.ID == id })
+	if index < 0 {
+		p.mu.Unlock()
+		return fmt.Errorf("%s: message %s: %w", p.Name(), id, errNeverHeard)
+	}
+	h := p.heard[index]
+	p.mu.Unlock()
+	to, err := parseJID(h.From)
+	if err != nil {
+		return err
+	}
+	attrs := binary.Attrs{"id": id, "to": to, "sts": h.sts}
+	if kind != "" {
+		attrs["type"], attrs["t"] = kind, stamp(p.n.now()).seconds()
+	}
+	p.n.phoneReceipt(p.user, binary.Node{Tag: "receipt", Attrs: attrs})
+	return nil
+}
+
+// Typing tells a provider's user that the person began or stopped typing.
+func (p *Person) Typing(to string, on bool) error {
+	jid, err := p.resolve(to)
+	if err != nil {
+		return err
+	}
+	state := "paused"
+	if on {
+		state = "composing"
+	}
+	p.n.phoneTyping(p.user, binary.Node{Tag: "chatstate", Attrs: binary.Attrs{"to": jid}, Content: []binary.Node{{Tag: state}}})
+	return nil
+}
+
+// Receipts lists what the other side told of the person's messages.
+func (p *Person) Receipts() []Receipt {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.receipts)
+}
+
+// WaitReceipt waits for a receipt of a message: delivery or read.
+func (p *Person) WaitReceipt(ctx context.Context, id, kind string) error {
+	err := p.wait(ctx, func() bool {
+		return slices.ContainsFunc(p.receipts, func(r Receipt) bool { return r.ID == id && r.Type == kind })
+	})
+	if err != nil {
+		return fmt.Errorf("no %s receipt for %s: %w", kind, id, err)
+	}
+	return nil
+}
+
+// WaitTyping waits until a provider's user is seen typing, or not typing any more.
+func (p *Person) WaitTyping(ctx context.Context, from string, on bool) error {
+	jid, err := p.resolve(from)
+	if err != nil {
+		return err
+	}
+	if err := p.wait(ctx, func() bool { state, seen := p.typing[jidText(jid)]; return seen && state == on }); err != nil {
+		return fmt.Errorf("typing of %s did not become %t: %w", from, on, err)
+	}
+	return nil
+}
+
+// Pings lists who looked for the person without their having opted in.
+func (p *Person) Pings() []Ping {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.pings)
+}
+
+// wait waits until a condition holds, which is judged with the lock held.
+func (p *Person) wait(ctx context.Context, condition func() bool) error {
+	for {
+		p.mu.Lock()
+		holds, changed := condition(), p.changed
+		p.mu.Unlock()
+		if holds {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.n.ctx.Done():
+			return errors.New("the network was closed")
+		}
+	}
+}
+
+// change wakes those who wait. p.mu is held.
+func (p *Person) change() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}

@@ -1,0 +1,94 @@
+package meta
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.mau.fi/whatsmeow/types"
+)
+
+// user is what the server knows of one WhatsApp user. The model's lock guards it.
+type user struct {
+	pn, lid     types.JID
+	name        string
+	country     string
+	hidesNumber bool
+	keys        publicKeys
+	phone       *Person
+
+	termsShown, termsAccepted bool
+	optedIn                   map[int]bool
+	everOptedIn               map[int]bool
+	unreachable               bool
+	reachableBy               map[int]bool // empty means everyone
+	blocked                   map[string]bool
+	pinged                    map[string]time.Time // by text address of who looked for the user
+	asked                     map[string]int       // retries that providers' clients asked of the phone
+}
+
+// WhatsApp is the person with a phone number, who is made on first use: in the region, with
+// third-party chats available and not yet turned on.
+func (n *Network) WhatsApp(phone, name string) *Person {
+	digits := strings.TrimPrefix(phone, "+")
+	if !isAccount(digits) {
+		panic(fmt.Sprintf("phone number %q: want E.164", phone))
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if u := n.usersByPhone[digits]; u != nil {
+		return u.phone
+	}
+	u := &user{
+		pn: types.NewJID(digits, types.DefaultUserServer), lid: n.newLID(digits), name: name, country: "DE",
+		optedIn: map[int]bool{}, everOptedIn: map[int]bool{}, reachableBy: map[int]bool{}, blocked: map[string]bool{},
+		pinged: map[string]time.Time{}, asked: map[string]int{},
+	}
+	u.phone = newPerson(n, u)
+	u.keys = u.phone.publicKeys()
+	n.usersByPhone[digits], n.usersByLID[u.lid.User] = u, u
+	n.work.Go(u.phone.live)
+	return u.phone
+}
+
+// newLID draws a hidden number that follows from the seed and the phone number.
+func (n *Network) newLID(digits string) types.JID {
+	for try := 0; ; try++ {
+		number := 100_000_000_000_000 + int64(n.roll("lid", fmt.Sprintf("%s/%d", digits, try))*899_999_999_999_999)
+		lid := fmt.Sprint(number)
+		if n.usersByLID[lid] == nil && !n.accountInUse(lid) {
+			return types.NewJID(lid, types.HiddenUserServer)
+		}
+	}
+}
+
+func (n *Network) accountInUse(digits string) bool {
+	for _, e := range n.enlistments {
+		if e.Account == digits {
+			return true
+		}
+	}
+	return false
+}
+
+// numberInUse tells whether a phone or hidden number is somebody's. The model must be locked.
+func (n *Network) numberInUse(digits string) bool {
+	return n.usersByPhone[digits] != nil || n.usersByLID[digits] != nil
+}
+
+// eligible tells whether third-party chats exist for the user at all.
+func (u *user) eligible() bool { return inEEA(u.country) }
+
+// accepts tells whether the user takes messages from a provider's users.
+func (u *user) accepts(integrator int) bool { return u.eligible() && u.optedIn[integrator] }
+
+// People lists everybody who was made with [Network.WhatsApp].
+func (n *Network) People() []*Person {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	people := make([]*Person, 0, len(n.usersByPhone))
+	for _, u := range n.usersByPhone {
+		people = append(people, u.phone)
+	}
+	return people
+}
