@@ -1,0 +1,26 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The network drops the connection in several ways and comes back: nothing is lost and nothing comes twice.
+func TestConnectionLost(t *testing.T) {
+	w := newWorld(t)
+	alice := w.MatrixUser("alice").Enlisted()
+	anna := w.Person("+4915110000015", "Anna").OptedIn()
+	room := alice.StartChat(anna)
+
+	var said []string
+	for _, how := range []string{"close", "reset", "503", "515"} {
+		w.net.DropConnections(alice.jid, how)
+		said = append(said, "after "+how)
+		anna.Says(alice, "after "+how)
+		room.WaitForMessage(anna, "after "+how)
+		room.Says("answer after " + how)
+		anna.HearsText(alice, "answer after "+how)
+	}
+	require.Equal(t, said, room.Texts(anna))
+}

@@ -1,0 +1,108 @@
+package e2e
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// front stands before the bridge's key set, as a proxy on the way would, and may give out foreign keys.
+type front struct {
+	*httptest.Server
+	forge atomic.Bool
+	// served is how many key sets went out.
+	served atomic.Int64
+}
+
+// newFront passes everything on to the bridge.
+func newFront(t *testing.T, bridge string) *front {
+	target, err := url.Parse(bridge)
+	require.NoError(t, err)
+	f := &front{}
+	proxy := &httputil.ReverseProxy{
+		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		ModifyResponse: f.change,
+	}
+	f.Server = httptest.NewServer(proxy)
+	t.Cleanup(f.Close)
+	return f
+}
+
+// change forbids caching, and swaps the keys under their names when forging.
+func (f *front) change(answer *http.Response) error {
+	answer.Header.Set("Cache-Control", "max-age=0")
+	if answer.StatusCode != http.StatusOK {
+		return nil
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err
+	}
+	if f.forge.Load() {
+		if body, err = foreignKeys(body); err != nil {
+			return err
+		}
+	}
+	f.served.Add(1)
+	answer.Body = io.NopCloser(bytes.NewReader(body))
+	answer.ContentLength = int64(len(body))
+	answer.Header.Del("Content-Length")
+	return nil
+}
+
+// foreignKeys is the key set with the same names and somebody else's keys.
+func foreignKeys(body []byte) ([]byte, error) {
+	var set map[string]any
+	if err := json.Unmarshal(body, &set); err != nil {
+		return nil, err
+	}
+	keys, _ := set["keys"].([]any)
+	for _, key := range keys {
+		foreign, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return nil, err
+		}
+		point, err := foreign.PublicKey.Bytes()
+		if err != nil {
+			return nil, err
+		}
+		fields := key.(map[string]any)
+		fields["kty"], fields["crv"], fields["alg"] = "EC", "P-256", "ES256"
+		fields["x"] = base64.RawURLEncoding.EncodeToString(point[1:33])
+		fields["y"] = base64.RawURLEncoding.EncodeToString(point[33:])
+	}
+	return json.Marshal(set)
+}
+
+// The network refuses a token that was not signed by the published key, and the user is told.
+func TestWrongSigningKey(t *testing.T) {
+	var keys *front
+	w := newWorld(t, func(s *settings) {
+		s.issuer = func(bridge string) string {
+			keys = newFront(t, bridge)
+			return keys.URL
+		}
+	})
+	alice := w.MatrixUser("alice").Enlisted()
+	anna := w.Person("+4915110000013", "Anna").OptedIn()
+	room := alice.StartChat(anna)
+	room.Says("hello")
+	anna.HearsText(alice, "hello")
+
+	keys.forge.Store(true)
+	w.net.DropConnections(alice.jid, "close")
+	alice.WaitForNotice("refused")
+	require.False(t, alice.connected())
+}

@@ -1,0 +1,48 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Somebody who has not turned on third-party chats cannot be written to, and the bot says why.
+func TestNotOptedIn(t *testing.T) {
+	w := newWorld(t)
+	alice := w.MatrixUser("alice").Enlisted()
+	anna := w.Person("+4915110000009", "Anna")
+
+	alice.Command("start-chat " + anna.Phone())
+	alice.WaitForNotice("third-party chats", "settings")
+	require.Nil(t, alice.findRoom(anna))
+	require.Empty(t, anna.Heard())
+
+	anna.OptedIn()
+	room := alice.StartChat(anna)
+	room.Says("now it works")
+	anna.HearsText(alice, "now it works")
+}
+
+// Somebody turns third-party chats off and on again in mid-chat: the room becomes read-only and writable again.
+func TestOptOutAndInAgain(t *testing.T) {
+	w := newWorld(t)
+	alice := w.MatrixUser("alice").Enlisted()
+	anna := w.Person("+4915110000010", "Anna").OptedIn()
+	room := alice.StartChat(anna)
+	room.Says("hello")
+	anna.HearsText(alice, "hello")
+	require.True(t, room.MaySpeak())
+
+	require.NoError(t, anna.OptOut())
+	room.Says("are you still there?")
+	room.WaitForNotice("third-party chats", "off")
+	room.waitFor("the room to be read-only", func() bool { return !room.MaySpeak() })
+
+	anna.OptedIn()
+	anna.Says(alice, "I am back")
+	room.WaitForMessage(anna, "I am back")
+	room.waitFor("the room to be writable", room.MaySpeak)
+	room.Says("welcome back")
+	anna.HearsText(alice, "welcome back")
+	require.Equal(t, room.ID, alice.WaitForRoom(anna).ID, "one conversation, one room")
+}

@@ -1,0 +1,64 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"maunium.net/go/mautrix/id"
+)
+
+// What a WhatsApp phone receives and its owner reads shows in Matrix, one after the other.
+func TestReceiptsReachMatrix(t *testing.T) {
+	w := newWorld(t)
+	alice := w.MatrixUser("alice").Enlisted()
+	anna := w.Person("+4915110000004", "Anna").OptedIn()
+	room := alice.StartChat(anna)
+	bot := id.UserID(w.stage.BotID)
+
+	anna.AutoReceipts(false)
+	unseen := room.Says("is your phone off?")
+	anna.HearsText(alice, "is your phone off?")
+	anna.AutoReceipts(true)
+	message := room.Says("have you got this?")
+	heard := anna.HearsText(alice, "have you got this?")
+	room.waitFor("the delivery mark", func() bool { return room.HasRead(bot, message) })
+	require.False(t, room.HasRead(bot, unseen), "no delivery was reported for this one")
+	require.Empty(t, room.readersAmong(anna, message), "delivered is not read")
+
+	require.NoError(t, anna.Read(heard.ID))
+	room.waitFor("the read receipt", func() bool { return len(room.readersAmong(anna, message)) == 1 })
+}
+
+// readersAmong are the Matrix accounts of p that have read up to the event.
+func (r *room) readersAmong(p *person, eventID id.EventID) []id.UserID {
+	var readers []id.UserID
+	for _, key := range r.StateKeys("m.room.member") {
+		if member := id.UserID(key); p.is(member) && r.HasRead(member, eventID) {
+			readers = append(readers, member)
+		}
+	}
+	return readers
+}
+
+// A WhatsApp user learns that their message arrived.
+func TestDeliveryReceiptReachesWhatsApp(t *testing.T) {
+	w := newWorld(t)
+	alice := w.MatrixUser("alice").Enlisted()
+	anna := w.Person("+4915110000005", "Anna").OptedIn()
+
+	messageID := anna.Says(alice, "have you got this?")
+	require.NoError(t, anna.WaitReceipt(w.ctx, messageID, "delivery"))
+}
+
+// A WhatsApp user learns that their message was read. The stand-in plays the homeserver's pushing of receipts.
+func TestReadReceiptReachesWhatsApp_StandIn(t *testing.T) {
+	w := newWorld(t)
+	alice := w.MatrixUser("alice").Enlisted()
+	anna := w.Person("+4915110000006", "Anna").OptedIn()
+
+	messageID := anna.Says(alice, "have you read this?")
+	room := alice.WaitForRoom(anna)
+	line := room.WaitForMessage(anna, "have you read this?")
+	require.NoError(t, room.Read(w.ctx, line.ID))
+	require.NoError(t, anna.WaitReceipt(w.ctx, messageID, "read"))
+}

@@ -1,0 +1,51 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"causeway/e2e/stage"
+)
+
+// A number that nobody has: the bot says so, and no room appears.
+func TestUnknownNumber(t *testing.T) {
+	w := newWorld(t)
+	alice := w.MatrixUser("alice").Enlisted()
+
+	alice.Command("start-chat +4915119999999")
+	alice.WaitForNotice("no", "WhatsApp")
+	alice.Command("start-chat five")
+	alice.WaitForNotice("number")
+	for _, r := range alice.client.Rooms() {
+		require.Empty(t, bridgedTo(r), "no conversation, no room")
+	}
+}
+
+// An agreement section that is not complete: the login is not offered, and the bot says what is missing and what works instead.
+func TestIncompleteAgreement(t *testing.T) {
+	w := newWorld(t, withConfig(func(c stage.Config) { c.Set("network.interop.enlistment_url", "") }))
+	alice := w.MatrixUser("alice")
+
+	alice.Command("login whatsapp-interop")
+	alice.WaitForNotice("agreement")
+	alice.Command("help")
+	alice.WaitForNotice("login")
+	require.Empty(t, w.net.Enlistments())
+}
+
+// A token that is too old for the network, as with a clock that runs behind: the user is told.
+func TestExpiredToken(t *testing.T) {
+	w := newWorld(t)
+	alice := w.MatrixUser("alice").Enlisted()
+
+	w.net.SetClockOffset(time.Hour)
+	w.net.DropConnections(alice.jid, "close")
+	alice.WaitForNotice("expired")
+	require.False(t, alice.connected())
+
+	w.net.SetClockOffset(0)
+	anna := w.Person("+4915110000018", "Anna").OptedIn()
+	require.NotNil(t, anna)
+}

@@ -1,0 +1,174 @@
+// Package e2e holds the stories: each test a conversation between Matrix users and WhatsApp
+// users, with a real homeserver, the real bridge as a child process and the simulated network
+// in this process. A story waits on conditions and never sleeps. On failure it prints what
+// went over both wires, on success nothing.
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"causeway/e2e/homeserver"
+	"causeway/e2e/stage"
+	"causeway/simulator/meta"
+)
+
+const (
+	// integrator is our number in every story, other another provider's.
+	integrator = 12
+	other      = 13
+
+	// storyLimit bounds one story; the parts on two cores with the race detector need time.
+	storyLimit = 100 * time.Second
+	password   = "correct horse"
+	logTail    = 60_000
+)
+
+// bridgeBinary is built once for all stories; see TestMain.
+var bridgeBinary struct {
+	once sync.Once
+	dir  string
+	path string
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if bridgeBinary.dir != "" {
+		os.RemoveAll(bridgeBinary.dir)
+	}
+	os.Exit(code)
+}
+
+// binary is the bridge, built with the race detector at its first use.
+func binary(t *testing.T) string {
+	t.Helper()
+	bridgeBinary.once.Do(func() {
+		if bridgeBinary.dir, bridgeBinary.err = os.MkdirTemp("", "causeway-e2e-"); bridgeBinary.err != nil {
+			return
+		}
+		bridgeBinary.path = filepath.Join(bridgeBinary.dir, "causeway")
+		// Not the test's context: the next story needs the program as well.
+		bridgeBinary.err = stage.Build(context.Background(), bridgeBinary.path, true)
+	})
+	require.NoError(t, bridgeBinary.err)
+	return bridgeBinary.path
+}
+
+// world is everything that a story plays in.
+type world struct {
+	*house
+	t   *testing.T
+	ctx context.Context
+	net *meta.Network
+}
+
+// house is one provider in the world: its homeserver, its bridge, its users.
+type house struct {
+	world      *world
+	integrator int
+	// provider is where the bridge publishes its keys.
+	provider string
+	stage    *stage.Stage
+	users    []*matrixUser
+}
+
+// settings change a world before it starts.
+type settings struct {
+	network []meta.Option
+	edit    func(stage.Config)
+	// issuer is where the network fetches our keys, when that is not the bridge itself.
+	issuer func(bridge string) string
+}
+
+func newWorld(t *testing.T, options ...func(*settings)) *world {
+	t.Helper()
+	t.Parallel()
+	homeserver.Require(t)
+	var set settings
+	for _, option := range options {
+		option(&set)
+	}
+	path := binary(t)
+	ctx, cancel := context.WithTimeout(t.Context(), storyLimit)
+	t.Cleanup(cancel)
+	w := &world{t: t, ctx: ctx, net: meta.Start(t, set.network...)}
+	w.house = w.newHouse(path, integrator, set)
+	return w
+}
+
+func withNetwork(options ...meta.Option) func(*settings) {
+	return func(s *settings) { s.network = append(s.network, options...) }
+}
+
+func withConfig(edit func(stage.Config)) func(*settings) {
+	return func(s *settings) { s.edit = edit }
+}
+
+// newHouse starts a homeserver with a bridge and makes it a provider of the network.
+func (w *world) newHouse(path string, number int, set settings) *house {
+	w.t.Helper()
+	provider, err := stage.ProviderURL()
+	require.NoError(w.t, err)
+	issuer := provider
+	if set.issuer != nil {
+		issuer = set.issuer(provider)
+	}
+	require.NoError(w.t, w.net.AddIntegrator(meta.Integrator{
+		ID: number, Name: fmt.Sprintf("Provider %d", number), IdentifierType: "email", Issuer: issuer,
+	}))
+	h := &house{world: w, integrator: number, provider: provider}
+	h.stage, err = stage.Open(w.ctx, stage.Options{
+		Binary: path, Dir: w.t.TempDir(), ProviderURL: provider, Issuer: issuer, Edit: set.edit, Log: func(line string) { w.t.Log(line) },
+		Network: stage.Network{
+			ChatHost: w.net.ChatAddr(), Root: w.net.Root(), ChatURL: w.net.ChatURL(),
+			EnlistmentURL: w.net.EnlistmentURL(), MetaIssuer: w.net.MetaIssuer(), Integrator: number,
+		},
+	})
+	require.NoError(w.t, err)
+	w.t.Cleanup(h.close)
+	return h
+}
+
+func (h *house) close() {
+	t := h.world.t
+	for _, user := range h.users {
+		user.client.Close()
+	}
+	if err := h.stage.Close(); err != nil {
+		t.Errorf("provider %d did not end well: %v", h.integrator, err)
+	}
+	log := h.stage.Bridge.Log()
+	for _, sign := range []string{"WARNING: DATA RACE", "panic: ", "goroutine 1 ["} {
+		if strings.Contains(log, sign) {
+			t.Errorf("the bridge of provider %d wrote %q", h.integrator, sign)
+		}
+	}
+	if !t.Failed() {
+		return
+	}
+	for _, user := range h.users {
+		t.Logf("what %s saw:\n%s", user.client.UserID(), strings.Join(user.client.Seen(), "\n"))
+	}
+	t.Logf("the bridge of provider %d:\n%s", h.integrator, log[max(0, len(log)-logTail):])
+}
+
+// eventually waits for something that announces itself nowhere: it asks again and again until the story's end.
+func (w *world) eventually(what string, holds func() bool) {
+	w.t.Helper()
+	for !holds() {
+		select {
+		case <-w.ctx.Done():
+			w.t.Fatalf("waited in vain for %s", what)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
