@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// maxIdentifier is the longest identifier that a phone can look up. docs/protocol.md#find-a-third-party-user
+// maxIdentifier is the longest identifier that a phone can look up. docs/protocol.md#control
 const maxIdentifier = 100
 
 // normalizeIdentifier brings an identifier into the form that is compared: lower case,

@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// Limits of a provider's key set. docs/protocol.md#key-set
+// Limits of a provider's key set. docs/protocol.md#keyset
 const (
 	maxKeySetBytes   = 64 << 10
 	maxKeySetKeys    = 16

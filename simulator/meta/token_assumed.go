@@ -74,7 +74,7 @@ func newVerifier(n *Network) *verifier {
 	return &verifier{n: n, keys: newKeySets(n.now, n.cfg.tokenRefetchPause), used: make(map[string]time.Time)}
 }
 
-// verifyToken checks a compact JWT in the order of docs/protocol.md#user-token; the
+// verifyToken checks a compact JWT in the order of docs/protocol.md#token; the
 // first failure decides. An empty product stands for either. What the token is
 // bound to (account, Noise key, enlistment) is for the caller to compare. It may
 // read the issuer's key set over HTTP, so the model must not be locked.
@@ -94,6 +94,9 @@ func (v *verifier) verify(ctx context.Context, raw, purpose, product string) (*c
 	c := &claims{Issuer: token.text("iss"), Subject: token.text("sub"), Audience: token.text("aud")}
 	if c.Integrator, refused = v.integratorOf(c.Issuer); refused != nil {
 		return nil, refused
+	}
+	if v.n.Profile() != Calm && v.n.roll("cold-key-set", token.text("jti")) < 0.05 {
+		v.keys.forget(c.Issuer) // a key set may be fetched at any time
 	}
 	key, err := v.keys.find(ctx, c.Issuer, token.kid)
 	if err != nil {
@@ -119,7 +122,15 @@ func (v *verifier) verify(ctx context.Context, raw, purpose, product string) (*c
 		}
 		return c, nil
 	}
-	return c, c.readUser(token, purpose)
+	if proved, refused := token.seconds("auth_time"); refused != nil {
+		return nil, refused
+	} else if proved.After(now.Add(clockSkew)) {
+		return nil, tokenInvalid("auth_time is in the future")
+	}
+	if refused = c.readUser(token, purpose); refused != nil {
+		return nil, refused
+	}
+	return c, nil
 }
 
 // parsedToken is a token taken apart, not yet trusted.
@@ -220,14 +231,14 @@ func (t *parsedToken) seconds(name string) (time.Time, *tokenError) {
 
 // checkTimes returns when the token expires.
 func (t *parsedToken) checkTimes(now time.Time) (time.Time, *tokenError) {
-	var times [4]time.Time
-	for i, name := range []string{"iat", "nbf", "exp", "auth_time"} {
+	var times [3]time.Time
+	for i, name := range []string{"iat", "nbf", "exp"} {
 		var refused *tokenError
 		if times[i], refused = t.seconds(name); refused != nil {
 			return time.Time{}, refused
 		}
 	}
-	issued, notBefore, expires, proved := times[0], times[1], times[2], times[3]
+	issued, notBefore, expires := times[0], times[1], times[2]
 	expired := func(reason string) (time.Time, *tokenError) {
 		return time.Time{}, &tokenError{Code: codeTokenExpired, Reason: reason}
 	}
@@ -238,8 +249,6 @@ func (t *parsedToken) checkTimes(now time.Time) (time.Time, *tokenError) {
 		return expired("exp has passed")
 	case issued.After(now.Add(clockSkew)) || notBefore.After(now.Add(clockSkew)):
 		return expired("not valid yet")
-	case proved.After(now.Add(clockSkew)):
-		return time.Time{}, tokenInvalid("auth_time is in the future")
 	}
 	return expires, nil
 }
