@@ -19,6 +19,7 @@ type person struct {
 
 // Person puts somebody into the network who has not turned on third-party chats.
 func (w *world) Person(phone, name string) *person {
+	w.keepPrivate(strings.TrimPrefix(phone, "+"))
 	return &person{Person: w.net.WhatsApp(phone, name), world: w, name: name}
 }
 
@@ -45,6 +46,7 @@ func (p *person) is(user id.UserID) bool {
 // Says sends a message to an enlisted user.
 func (p *person) Says(to *matrixUser, text string) (messageID string) {
 	p.world.t.Helper()
+	p.world.keepPrivate(text)
 	messageID, err := p.Say(to.jid, text)
 	require.NoError(p.world.t, err)
 	return messageID

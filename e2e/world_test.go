@@ -30,6 +30,10 @@ const (
 	storyLimit = 100 * time.Second
 	password   = "correct horse"
 	logTail    = 60_000
+
+	// logLevelEnv names the environment variable that makes the bridge's log say more, such as debug, when looking
+	// into a failure. Above the default level the libraries below us log message texts.
+	logLevelEnv = "CAUSEWAY_E2E_LOG"
 )
 
 // bridgeBinary is built once for all stories; see TestMain.
@@ -69,6 +73,8 @@ type world struct {
 	t   *testing.T
 	ctx context.Context
 	net *meta.Network
+	// private is what no log may show: message texts and phone numbers.
+	private []string
 }
 
 // house is one provider in the world: its homeserver, its bridge, its users.
@@ -126,8 +132,16 @@ func (w *world) newHouse(path string, number int, set settings) *house {
 		ID: number, Name: fmt.Sprintf("Provider %d", number), IdentifierType: "email", Issuer: issuer,
 	}))
 	h := &house{world: w, integrator: number, provider: provider}
+	edit := func(config stage.Config) {
+		if level := os.Getenv(logLevelEnv); level != "" {
+			config.Set("logging.min_level", level)
+		}
+		if set.edit != nil {
+			set.edit(config)
+		}
+	}
 	h.stage, err = stage.Open(w.ctx, stage.Options{
-		Binary: path, Dir: w.t.TempDir(), ProviderURL: provider, Issuer: issuer, Edit: set.edit, Log: func(line string) { w.t.Log(line) },
+		Binary: path, Dir: w.t.TempDir(), ProviderURL: provider, Issuer: issuer, Edit: edit, Log: func(line string) { w.t.Log(line) },
 		Network: stage.Network{
 			ChatHost: w.net.ChatAddr(), Root: w.net.Root(), ChatURL: w.net.ChatURL(),
 			EnlistmentURL: w.net.EnlistmentURL(), MetaIssuer: w.net.MetaIssuer(), Integrator: number,
@@ -152,6 +166,11 @@ func (h *house) close() {
 			t.Errorf("the bridge of provider %d wrote %q", h.integrator, sign)
 		}
 	}
+	for _, private := range append(h.world.private, h.stage.Secrets()...) {
+		if strings.Contains(log, private) {
+			t.Errorf("the log of provider %d has %q in it", h.integrator, private)
+		}
+	}
 	if !t.Failed() {
 		return
 	}
@@ -159,6 +178,13 @@ func (h *house) close() {
 		t.Logf("what %s saw:\n%s", user.client.UserID(), strings.Join(user.client.Seen(), "\n"))
 	}
 	t.Logf("the bridge of provider %d:\n%s", h.integrator, log[max(0, len(log)-logTail):])
+}
+
+// keepPrivate notes a text that no log may show; very short ones say nothing.
+func (w *world) keepPrivate(text string) {
+	if len(text) >= 10 {
+		w.private = append(w.private, text)
+	}
 }
 
 // eventually waits for something that announces itself nowhere: it asks again and again until the story's end.

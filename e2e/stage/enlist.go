@@ -8,11 +8,12 @@ import (
 )
 
 // Enlist takes a user through the login flow for third-party chats on WhatsApp, as they would
-// in their client: ask, read the terms, agree.
+// in their client: ask, read the terms, agree, and say where they live.
 func Enlist(ctx context.Context, bot *client.Bot) error {
 	for _, step := range []struct{ say, answer string }{
-		{"login whatsapp-interop", "please enter"},
-		{"yes", "logged in"},
+		{"login whatsapp-interop", "do you agree"},
+		{"yes", "where do you live"},
+		{"DE", "you are known to WhatsApp"},
 	} {
 		if err := bot.Tell(ctx, step.say); err != nil {
 			return err

@@ -59,6 +59,7 @@ type Stage struct {
 
 	standIn      *standin.StandIn
 	registration *appservice.Registration
+	puppetToken  string
 }
 
 // ProviderURL is a free loopback address, at which a bridge can be told to publish its keys.
@@ -89,6 +90,7 @@ func Open(ctx context.Context, options Options) (stage *Stage, err error) {
 		return nil, err
 	}
 	puppets := puppetRegistration()
+	stage.puppetToken = puppets.AppToken
 	stage.Bridge = &Bridge{URL: fmt.Sprintf("http://127.0.0.1:%d", bridgePort), Dir: options.Dir, binary: options.Binary}
 	stage.registration, err = stage.Bridge.configure(ctx, func(config Config) {
 		basics(config, fmt.Sprintf("http://127.0.0.1:%d", homeserverPort), bridgePort, puppets.AppToken)
@@ -137,6 +139,11 @@ func (s *Stage) Join(ctx context.Context, localpart, password string) (*client.C
 	return client.Open(ctx, matrix)
 }
 
+// Secrets are the tokens that must appear in no log.
+func (s *Stage) Secrets() []string {
+	return []string{s.registration.AppToken, s.registration.ServerToken, s.puppetToken}
+}
+
 // Close stops everything, the bridge before its homeserver.
 func (s *Stage) Close() error {
 	var problems []error
@@ -173,10 +180,7 @@ func basics(config Config, homeserverURL string, port int, puppetToken string) {
 	config.Set("database.uri", "file:causeway.db?_txlock=immediate")
 	config.Set("double_puppet.servers", map[string]any{})
 	config.Set("double_puppet.secrets", map[string]any{homeserver.ServerName: "as_token:" + puppetToken})
-	config.Set("logging", map[string]any{
-		"min_level": "debug",
-		"writers":   []any{map[string]any{"type": "stdout", "format": "json"}},
-	})
+	config.Set("logging.writers", []any{map[string]any{"type": "stdout", "format": "json"}})
 }
 
 // agreement is what Meta and a provider would have agreed on, for a simulated network.
