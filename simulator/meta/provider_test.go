@@ -160,6 +160,7 @@ type testUser struct {
 	noise          [32]byte
 	identity       *ecc.ECKeyPair
 	prekey         *ecc.ECKeyPair
+	prekeySigned   string // once, for XEdDSA signatures differ each time
 	registration   uint32
 }
 
@@ -171,6 +172,8 @@ func newTestUser(t *testing.T, subject, email string) *testUser {
 	require.NoError(t, err)
 	u.prekey, err = ecc.GenerateKeyPair()
 	require.NoError(t, err)
+	public := u.prekey.PublicKey().PublicKey()
+	u.prekeySigned = u.sign(append([]byte{5}, public[:]...))
 	noise, err := ecc.GenerateKeyPair()
 	require.NoError(t, err)
 	u.noise = noise.PublicKey().PublicKey()
@@ -315,7 +318,7 @@ func (p *testProvider) enlistRequest(u *testUser) request {
 func (u *testUser) keys() map[string]any {
 	identity, prekey := u.identity.PublicKey().PublicKey(), u.prekey.PublicKey().PublicKey()
 	return map[string]any{"registration_id": u.registration, "identity_key": encode64(identity[:]), "noise_key": encode64(u.noise[:]),
-		"signed_prekey": map[string]any{"id": 1, "public_key": encode64(prekey[:]), "signature": u.sign(append([]byte{5}, prekey[:]...))}}
+		"signed_prekey": map[string]any{"id": 1, "public_key": encode64(prekey[:]), "signature": u.prekeySigned}}
 }
 
 func (u *testUser) possession(token string) string {

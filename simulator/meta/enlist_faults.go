@@ -1,0 +1,79 @@
+package meta
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// The scripted faults of the Enlistment API. Their Match.Account is an enlistment id,
+// account id or subject; Match.Stanza is the HTTP method.
+const (
+	// FaultEnlistError refuses a request, before any effect, with the error code of Params["code"].
+	FaultEnlistError FaultKind = "enlistment_error"
+	// FaultEnlistLost does what was asked and closes the connection instead of answering.
+	FaultEnlistLost FaultKind = "enlistment_answer_lost"
+	// FaultEnlistSlow answers after two seconds.
+	FaultEnlistSlow FaultKind = "enlistment_slow"
+	// FaultEnlistPending makes a new enlistment wait for its approval.
+	FaultEnlistPending FaultKind = "enlistment_pending"
+)
+
+const (
+	enlistFaultRate  = 0.05
+	slowAnswer       = 2 * time.Second
+	faultRetryAfter  = time.Second
+	pendingTime      = time.Second
+	pendingPollAfter = time.Second
+)
+
+// interfere lets the profile and the script have their way with a request that has
+// been authorized and not yet been acted upon.
+func (c *enlistCall) interfere() *refusal {
+	n, s := c.service.n, c.subject()
+	if f := n.strikes(FaultEnlistError, s); f != nil {
+		return &refusal{Code: orElse(f.Params["code"], apiUnavailable), Message: "scripted fault", RetryAfter: faultRetryAfter}
+	}
+	wait := n.delay(c.requestID)
+	if n.strikes(FaultEnlistSlow, s) != nil || n.misfortune("enlistment-slow", c.requestID, enlistFaultRate) {
+		wait = slowAnswer
+	}
+	if wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-c.request.Context().Done():
+		}
+	}
+	if n.misfortune("enlistment-refused", c.requestID, enlistFaultRate) {
+		code := apiUnavailable
+		if n.roll("enlistment-refusal", c.requestID) < 0.5 {
+			code = apiRateLimited
+		}
+		return &refusal{Code: code, Message: "faults profile", RetryAfter: faultRetryAfter}
+	}
+	return nil
+}
+
+// loseAnswer drops the connection when the script says so; the request has had its effect.
+func (c *enlistCall) loseAnswer() {
+	if c.claims != nil && c.service.n.strikes(FaultEnlistLost, c.subject()) != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (c *enlistCall) subject() subject {
+	s := subject{stanza: c.request.Method, xmlns: "enlistment", accounts: []string{c.request.PathValue("id")}}
+	if c.claims != nil {
+		s.accounts = append(s.accounts, c.claims.Subject, strconv.Itoa(c.claims.Integrator))
+	}
+	return s
+}
+
+// startsPending decides whether a new enlistment has to wait.
+func (c *enlistCall) startsPending() bool {
+	n := c.service.n
+	return n.strikes(FaultEnlistPending, c.subject()) != nil ||
+		n.misfortune("enlistment-pending", c.claims.Audience+c.claims.Subject, enlistFaultRate)
+}
