@@ -1,19 +1,122 @@
-// Command causeway is a Matrix application service for third-party chats with WhatsApp and Messenger users.
+// Command causeway is a Matrix application service for third-party chats with
+// WhatsApp and Messenger users under the Digital Markets Act.
+//
+// This package is the door: it answers what can be answered without starting,
+// and otherwise puts bridgev2's program and package bridge together. Everything
+// that the bridge knows is in the packages below.
 package main
 
 import (
-	_ "github.com/go-jose/go-jose/v4"
-	_ "github.com/golang-jwt/jwt/v5"
-	_ "github.com/mattn/go-sqlite3"
-	_ "github.com/jackc/pgx/v5/stdlib"
-	_ "github.com/rogpeppe/go-internal/testscript"
-	_ "github.com/stretchr/testify/require"
-	_ "github.com/prometheus/client_golang/prometheus/promhttp"
-	_ "golang.org/x/net/html"
-	_ "go.mau.fi/libsignal/session"
-	_ "go.mau.fi/whatsmeow"
-	_ "go.mau.fi/whatsmeow/store/sqlstore"
-	_ "maunium.net/go/mautrix/bridgev2/matrix/mxmain"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // database.type: pgx
+	flag "maunium.net/go/mauflag"
+	"maunium.net/go/mautrix/bridgev2/matrix/mxmain"
+
+	"causeway/bridge"
 )
 
-func main() {}
+// Version is the newest release.
+const Version = "0.1.0"
+
+// What the build knows of itself: go build -ldflags "-X main.Tag=… -X main.Commit=… -X main.BuildTime=…".
+var (
+	Tag       = "unknown"
+	Commit    = "unknown"
+	BuildTime = "unknown"
+)
+
+const (
+	exitUsage  = 1
+	exitConfig = 11
+)
+
+func main() {
+	connector := bridge.New()
+	if path, asked := exampleAsked(os.Args[1:]); asked {
+		os.Exit(writeExample(connector, path))
+	}
+	if len(os.Args) > 1 && os.Args[1] != "" && os.Args[1][0] != '-' {
+		fmt.Fprintf(os.Stderr, "causeway: unknown command %q; see causeway --help\n", os.Args[1])
+		os.Exit(exitUsage)
+	}
+	run(connector)
+}
+
+func run(connector *bridge.Connector) {
+	program := &mxmain.BridgeMain{
+		Name:        "causeway",
+		Description: "A Matrix bridge for third-party chats with WhatsApp and Messenger users.",
+		Version:     Version,
+		Connector:   connector,
+	}
+	program.PostInit = func() {
+		connector.StateDir = filepath.Dir(program.ConfigPath)
+		if err := bridge.Compose(program); err != nil {
+			fmt.Fprintf(os.Stderr, "Configuration error:\n%v\n", err)
+			os.Exit(exitConfig)
+		}
+	}
+	program.InitVersion(Tag, Commit, BuildTime)
+	connector.Software = program.Name + "/" + program.Version
+	program.Run()
+}
+
+// exampleAsked says whether the arguments ask for an example configuration and
+// nothing else that comes first, and where to write it. bridgev2 has the same
+// flag, and no way to change the defaults of what it writes.
+func exampleAsked(args []string) (path string, asked bool) {
+	set := flag.New(append([]string{"causeway"}, args...))
+	target := set.MakeFull("c", "config", "", "config.yaml").String()
+	example := set.MakeFull("e", "generate-example-config", "", "false").Bool()
+	set.MakeFull("r", "registration", "", "").String()
+	first := []*bool{
+		set.MakeFull("v", "version", "", "false").Bool(),
+		set.MakeFull("h", "help", "", "false").Bool(),
+		set.Make().LongKey("version-json").Default("false").Bool(),
+	}
+	for _, other := range []string{"ignore-unsupported-database", "ignore-foreign-tables", "ignore-unsupported-server"} {
+		set.Make().LongKey(other).Default("false").Bool()
+	}
+	set.MakeFull("n", "no-update", "", "false").Bool()
+	set.MakeFull("g", "generate-registration", "", "false").Bool()
+	if err := set.Parse(); err != nil {
+		return "", false
+	}
+	for _, flag := range first {
+		if *flag {
+			return "", false
+		}
+	}
+	return *target, *example
+}
+
+// writeExample returns the exit status. A file that exists is never overwritten.
+func writeExample(connector *bridge.Connector, path string) int {
+	text, err := connector.Example()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "causeway: %v\n", err)
+		return exitUsage
+	}
+	if path == "-" {
+		fmt.Print(text)
+		return 0
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "causeway: failed to write the example configuration: %v\n", err)
+		return exitUsage
+	}
+	_, err = file.WriteString(text)
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "causeway: failed to write the example configuration: %v\n", err)
+		return exitUsage
+	}
+	fmt.Println("Wrote example config to", path)
+	return 0
+}

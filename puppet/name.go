@@ -68,6 +68,18 @@ func NewNamer(text string) (*Namer, error) {
 
 // Name is the ghost name of a person, always with the network's name at its end, once.
 func (n *Namer) Name(p Profile) string {
+	known := p.fields()
+	name, err := n.render(known)
+	if err != nil {
+		return known.BestName + " (" + known.Network + ")"
+	}
+	return name
+}
+
+// BestName is a person's name without the network's, for use in a sentence that names the network itself.
+func BestName(p Profile) string { return p.fields().BestName }
+
+func (p Profile) fields() fields {
 	known := fields{
 		Name:    withoutSuffix(Clean(p.Name), p.Address.Network.DisplayName()),
 		Network: p.Address.Network.DisplayName(),
@@ -76,11 +88,7 @@ func (n *Namer) Name(p Profile) string {
 		known.Phone = "+" + p.Phone.User
 	}
 	known.BestName = bestName(known, p.Address)
-	name, err := n.render(known)
-	if err != nil {
-		return known.BestName + " (" + known.Network + ")"
-	}
-	return name
+	return known
 }
 
 func (n *Namer) render(known fields) (string, error) {

@@ -1,0 +1,168 @@
+// Package bridge joins the two sides: it implements the interfaces of bridgev2
+// for all networks and account kinds at once (each is a login flow of one
+// connector), dispatches what happens on a network to rooms and what happens in
+// rooms to networks, and speaks with users, every word of it in texts.go.
+//
+// It is not a converter (portal and puppet are), not a client of any network
+// (whatsapp is) and keeps no rows of its own.
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"go.mau.fi/util/configupgrade"
+
+	"maunium.net/go/mautrix/bridgev2"
+	bridgedb "maunium.net/go/mautrix/bridgev2/database"
+	"maunium.net/go/mautrix/bridgev2/networkid"
+	"maunium.net/go/mautrix/event"
+
+	"causeway/database"
+	"causeway/interop"
+	"causeway/network"
+	"causeway/portal"
+	"causeway/puppet"
+)
+
+// maxConnecting is how many logins connect at the same time after a start.
+const maxConnecting = 32
+
+// Connector is the networks as bridgev2 sees them. Make it with [New].
+type Connector struct {
+	// Software is how we introduce ourselves to a network, such as "causeway/1.0".
+	Software string
+	// StateDir is where signing keys go unless the configuration names another place.
+	StateDir string
+
+	bridge   *bridgev2.Bridge
+	config   Config
+	unknown  []string
+	namer    *puppet.Namer
+	db       *database.Database
+	provider *interop.Provider
+	products []product
+	// connecting has a place for each login that is connecting.
+	connecting chan struct{}
+	// people guards what is known of ghosts, which logins share.
+	people sync.Mutex
+	icons  icons
+}
+
+var (
+	_ bridgev2.NetworkConnector               = (*Connector)(nil)
+	_ bridgev2.StoppableNetwork               = (*Connector)(nil)
+	_ bridgev2.IdentifierValidatingNetwork    = (*Connector)(nil)
+	_ bridgev2.PortalBridgeInfoFillingNetwork = (*Connector)(nil)
+	_ bridgev2.ConfigValidatingNetwork        = (*Connector)(nil)
+)
+
+// New makes a connector; nothing is read or opened before it is started.
+func New() *Connector {
+	return &Connector{products: products(), connecting: make(chan struct{}, maxConnecting)}
+}
+
+// Init implements [bridgev2.NetworkConnector].
+func (c *Connector) Init(bridge *bridgev2.Bridge) {
+	c.bridge = bridge
+	c.db = database.New(bridge.DB.Database)
+	registerStates()
+	c.registerCommands()
+}
+
+// Start brings the tables up to date and starts being a provider.
+func (c *Connector) Start(ctx context.Context) error {
+	if err := c.db.Upgrade(ctx); err != nil {
+		return bridgev2.DBUpgradeError{Section: "causeway", Err: err}
+	}
+	provider, err := interop.New(c.config.Interop, interop.Environment{
+		Domain:   c.bridge.Matrix.ServerName(),
+		StateDir: c.StateDir,
+		Listen:   c.config.Listen.Provider,
+		Software: c.Software,
+	}, c.db, c.bridge.Log.With().Str("component", "interop").Logger())
+	if err != nil {
+		return fmt.Errorf("failed to set up the provider: %w", err)
+	}
+	if err = provider.Start(ctx); err != nil {
+		return fmt.Errorf("failed to start the provider: %w", err)
+	}
+	c.provider = provider
+	c.icons.upload(ctx, c.bridge)
+	return nil
+}
+
+// Stop ends being a provider; the logins are disconnected by then.
+func (c *Connector) Stop() {
+	if c.provider != nil {
+		c.provider.Stop()
+	}
+}
+
+// GetName implements [bridgev2.NetworkConnector]; rooms name their own network, see FillPortalBridgeInfo.
+func (c *Connector) GetName() bridgev2.BridgeName {
+	return bridgev2.BridgeName{
+		DisplayName:          "Third-party chats",
+		NetworkID:            "causeway",
+		BeeperBridgeType:     "causeway",
+		DefaultPort:          29340,
+		DefaultCommandPrefix: "!cw",
+	}
+}
+
+// GetDBMetaTypes implements [bridgev2.NetworkConnector].
+func (c *Connector) GetDBMetaTypes() bridgedb.MetaTypes {
+	return bridgedb.MetaTypes{
+		Portal:    func() any { return &portal.Metadata{} },
+		Ghost:     func() any { return &GhostMetadata{} },
+		Message:   func() any { return &portal.MessageMetadata{} },
+		UserLogin: func() any { return &LoginMetadata{} },
+	}
+}
+
+// GetCapabilities implements [bridgev2.NetworkConnector].
+func (c *Connector) GetCapabilities() *bridgev2.NetworkGeneralCapabilities {
+	return &bridgev2.NetworkGeneralCapabilities{
+		Provisioning: bridgev2.ProvisioningCapabilities{
+			ResolveIdentifier: bridgev2.ResolveIdentifierCapabilities{CreateDM: true, LookupPhone: true},
+		},
+	}
+}
+
+// GetConfig implements [bridgev2.NetworkConnector].
+func (c *Connector) GetConfig() (string, any, configupgrade.Upgrader) {
+	return networkExample, &c.config, configupgrade.SimpleUpgrader(c.upgradeConfig)
+}
+
+// GetBridgeInfoVersion implements [bridgev2.NetworkConnector]: raised when rooms must be told anew.
+func (c *Connector) GetBridgeInfoVersion() (info, capabilities int) { return 1, 1 }
+
+// ValidateUserID accepts the people of a network and nobody else: not our own
+// users' accounts, and no id that we would not have made ourselves.
+func (c *Connector) ValidateUserID(id networkid.UserID) bool {
+	address, err := puppet.Address(id)
+	return err == nil && puppet.IsPerson(address)
+}
+
+// FillPortalBridgeInfo names the right network for each room.
+func (c *Connector) FillPortalBridgeInfo(room *bridgev2.Portal, content *event.BridgeEventContent) {
+	if conversation, err := portal.Conversation(room.PortalKey); err == nil {
+		portal.FillBridgeInfo(content, conversation, c.icons.uri(conversation.Network))
+	}
+}
+
+// LoadUserLogin implements [bridgev2.NetworkConnector]; nothing is opened before Connect.
+func (c *Connector) LoadUserLogin(_ context.Context, login *bridgev2.UserLogin) error {
+	self, err := puppet.LoginAddress(login.ID)
+	if err != nil {
+		return fmt.Errorf("failed to load a login: %w", err)
+	}
+	for _, p := range c.products {
+		if p.network == self.Network && self.Kind == network.KindInterop {
+			login.Client = newClient(c, login, self, p.open)
+			return nil
+		}
+	}
+	return fmt.Errorf("failed to load a login: no account kind for %s", self.Network)
+}

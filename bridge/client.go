@@ -1,0 +1,215 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"maunium.net/go/mautrix"
+	"maunium.net/go/mautrix/bridgev2"
+	"maunium.net/go/mautrix/bridgev2/networkid"
+	"maunium.net/go/mautrix/bridgev2/status"
+	"maunium.net/go/mautrix/event"
+
+	"causeway/interop"
+	"causeway/network"
+	"causeway/portal"
+	"causeway/puppet"
+)
+
+const (
+	// connectJitter spreads logins that start together.
+	connectJitter = 200 * time.Millisecond
+	// connectPatience is how long one login may keep its place among those that are connecting.
+	connectPatience = 20 * time.Second
+	// withdrawTimeout bounds what leaving tells the network; it is repeated in the background after that.
+	withdrawTimeout = 20 * time.Second
+)
+
+// Client is one login: a [network.Client] below, [bridgev2.NetworkAPI] above.
+type Client struct {
+	connector *Connector
+	login     *bridgev2.UserLogin
+	self      network.Address
+	open      opener
+
+	// mutex guards what follows.
+	mutex    sync.Mutex
+	client   network.Client
+	state    network.ConnectionEvent
+	answered chan struct{}
+	cancel   context.CancelFunc
+	// work is what the login has running; Disconnect waits for it.
+	work sync.WaitGroup
+}
+
+var (
+	_ bridgev2.NetworkAPI                             = (*Client)(nil)
+	_ bridgev2.NetworkAPIWithUserID                   = (*Client)(nil)
+	_ bridgev2.ReadReceiptHandlingNetworkAPI          = (*Client)(nil)
+	_ bridgev2.TypingHandlingNetworkAPI               = (*Client)(nil)
+	_ bridgev2.IdentifierResolvingNetworkAPI          = (*Client)(nil)
+	_ bridgev2.PersonalFilteringCustomizingNetworkAPI = (*Client)(nil)
+)
+
+func newClient(connector *Connector, login *bridgev2.UserLogin, self network.Address, open opener) *Client {
+	return &Client{connector: connector, login: login, self: self, open: open}
+}
+
+// Connect starts connecting and returns; how it goes comes as bridge states.
+func (c *Client) Connect(ctx context.Context) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if c.cancel != nil {
+		return
+	}
+	// The start of the program ends, the connection does not.
+	ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	c.answered = make(chan struct{})
+	c.state = network.ConnectionEvent{State: network.Connecting}
+	c.login.BridgeState.Send(status.BridgeState{StateEvent: status.StateConnecting})
+	answered := c.answered
+	c.work.Go(func() { c.connect(ctx, answered) })
+}
+
+// connect takes its turn among the logins that are connecting, and gives it up at the network's first answer.
+func (c *Client) connect(ctx context.Context, answered <-chan struct{}) {
+	select {
+	case c.connector.connecting <- struct{}{}:
+		defer func() { <-c.connector.connecting }()
+	case <-ctx.Done():
+		return
+	}
+	if !sleep(ctx, rand.N(connectJitter)) {
+		return
+	}
+	if err := c.start(ctx); err != nil {
+		zerolog.Ctx(ctx).Err(err).Msg("Failed to start a login")
+		c.stateChanged(network.ConnectionEvent{State: network.Refused, Err: err})
+		return
+	}
+	patience := time.NewTimer(connectPatience)
+	defer patience.Stop()
+	select {
+	case <-answered:
+	case <-patience.C:
+	case <-ctx.Done():
+	}
+}
+
+func (c *Client) start(ctx context.Context) error {
+	if c.connector.config.Interop.KillSwitch {
+		return interop.ErrStopped
+	}
+	client, err := c.open(ctx, c)
+	if err != nil {
+		return err
+	}
+	c.mutex.Lock()
+	if ctx.Err() != nil {
+		c.mutex.Unlock()
+		return nil
+	}
+	c.client = client
+	c.mutex.Unlock()
+	return client.Connect(ctx)
+}
+
+// Disconnect ends the connection and waits until nothing of the login runs any more. Connect may be called again.
+func (c *Client) Disconnect() {
+	c.mutex.Lock()
+	cancel := c.cancel
+	c.cancel = nil
+	c.mutex.Unlock()
+	if cancel == nil {
+		return
+	}
+	cancel()
+	c.work.Wait()
+	c.mutex.Lock()
+	client := c.client
+	c.client = nil
+	c.mutex.Unlock()
+	if client != nil {
+		client.Disconnect()
+	}
+}
+
+// live is the client below; the error says why there is none.
+func (c *Client) live() (network.Client, error) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	switch {
+	case c.state.State == network.Refused && c.state.Err != nil:
+		return nil, c.state.Err
+	case c.client == nil:
+		return nil, network.ErrNotConnected
+	}
+	return c.client, nil
+}
+
+// IsLoggedIn is false once the account has ended; a connection that broke or was refused for now is still a login.
+func (c *Client) IsLoggedIn() bool {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return !errors.Is(c.state.Err, network.ErrWithdrawn) && !errors.Is(c.state.Err, network.ErrNotEnlisted)
+}
+
+// LogoutRemote ends the account: rooms close, the network forgets the user, keys are erased.
+func (c *Client) LogoutRemote(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
+	defer cancel()
+	log := zerolog.Ctx(ctx)
+	if err := c.connector.provider.Withdraw(ctx, c.self, interop.ReasonUser); err != nil {
+		log.Err(err).Msg("The network has not confirmed a withdrawal yet")
+	}
+	c.Disconnect()
+	c.closeAllRooms(ctx)
+	if err := c.connector.db.DeleteSignalStore(ctx, c.self.String()); err != nil {
+		log.Err(err).Msg("Failed to erase the keys of a login")
+	}
+}
+
+// IsThisUser compares the whole address, integrator included.
+func (c *Client) IsThisUser(_ context.Context, id networkid.UserID) bool {
+	return id == puppet.ID(c.self)
+}
+
+// GetUserID implements [bridgev2.NetworkAPIWithUserID].
+func (c *Client) GetUserID() networkid.UserID { return puppet.ID(c.self) }
+
+// GetCapabilities implements [bridgev2.NetworkAPI].
+func (c *Client) GetCapabilities(context.Context, *bridgev2.Portal) *event.RoomFeatures {
+	return portal.Features()
+}
+
+// CustomizePersonalFilteringSpace names the space after the network.
+func (c *Client) CustomizePersonalFilteringSpace(req *mautrix.ReqCreateRoom) {
+	req.Name = textSpaceName(c.self.Network)
+	req.Topic = textSpaceTopic(c.self.Network)
+	icon := c.connector.icons.uri(c.self.Network)
+	for _, state := range req.InitialState {
+		switch content := state.Content.Parsed.(type) {
+		case *event.RoomAvatarEventContent:
+			content.URL = icon
+		case *event.BridgeEventContent:
+			content.Protocol.DisplayName, content.Protocol.AvatarURL = c.self.Network.DisplayName(), icon
+		}
+	}
+}
+
+// sleep waits and says whether ctx let it.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

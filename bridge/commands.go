@@ -1,0 +1,171 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"maunium.net/go/mautrix/bridgev2"
+	"maunium.net/go/mautrix/bridgev2/commands"
+	"maunium.net/go/mautrix/bridgev2/matrix"
+	"maunium.net/go/mautrix/bridgev2/status"
+
+	"causeway/interop"
+)
+
+// confirmPatience is how long a question about something that cannot be undone stays open.
+const confirmPatience = 2 * time.Minute
+
+// registerCommands adds our commands and replaces those of bridgev2 that would say too little.
+func (c *Connector) registerCommands() {
+	processor, ok := c.bridge.Commands.(*commands.Processor)
+	if !ok {
+		return
+	}
+	processor.AddHandlers(
+		&commands.FullHandler{Func: c.login(commands.CommandLogin.Func), Name: commands.CommandLogin.Name,
+			Help: commands.CommandLogin.Help, RequiresLoginPermission: true},
+		&commands.FullHandler{Func: c.login(commands.CommandRelogin.Func), Name: commands.CommandRelogin.Name,
+			Help: commands.CommandRelogin.Help, RequiresLoginPermission: true},
+		&commands.FullHandler{Func: c.ping, Name: "ping", Aliases: []string{"status"}, Help: commands.HelpMeta{
+			Section: commands.HelpSectionGeneral, Description: "Show how your logins stand with their networks."}},
+		&commands.FullHandler{Func: c.reconnect, Name: "reconnect", RequiresLogin: true, Help: commands.HelpMeta{
+			Section: commands.HelpSectionAuth, Description: "Close and open the connections of your logins."}},
+		&commands.FullHandler{Func: c.consent, Name: "consent", Help: commands.HelpMeta{
+			Section: commands.HelpSectionAuth, Args: "[show|withdraw]",
+			Description: "Show what you agreed to, or end your third-party account."}},
+	)
+}
+
+// composeCommands replaces the commands that know the Matrix side by its concrete type.
+func composeCommands(processor *commands.Processor, connector *matrix.Connector) {
+	discard := *matrix.CommandDiscardMegolmSession
+	discard.Func = func(ce *commands.Event) {
+		if connector.Crypto == nil {
+			ce.Reply(textCryptoOff)
+			return
+		}
+		connector.Crypto.ResetSession(ce.Ctx, ce.RoomID)
+		ce.Reply(textSessionDropped)
+	}
+	processor.AddHandler(&discard)
+}
+
+// login explains why nobody can log in where that is so, and otherwise is bridgev2's.
+func (c *Connector) login(usual func(*commands.Event)) func(*commands.Event) {
+	return func(ce *commands.Event) {
+		if text, refused := c.refuseLogin(ce.Args, ce.User.Permissions.Admin); refused {
+			ce.Reply(text)
+			return
+		}
+		usual(ce)
+	}
+}
+
+// refuseLogin says why a login cannot succeed, if it is known beforehand.
+func (c *Connector) refuseLogin(args []string, admin bool) (string, bool) {
+	flows := c.GetLoginFlows()
+	asked := func(id string) bool { return len(args) > 0 && strings.EqualFold(args[0], id) }
+	listed := slices.ContainsFunc(flows, func(f bridgev2.LoginFlow) bool { return asked(f.ID) })
+	known := slices.ContainsFunc(c.products, func(p product) bool { return asked(p.flow) })
+	if len(flows) == 0 || known && !listed {
+		return textNoFlows(c.config.Interop.Missing(), c.config.Interop.Enabled, admin), true
+	}
+	return "", false
+}
+
+func (c *Connector) ping(ce *commands.Event) {
+	logins := ce.User.GetUserLogins()
+	if len(logins) == 0 {
+		ce.Reply(textNoLogins)
+		return
+	}
+	var out strings.Builder
+	for _, login := range logins {
+		state := login.BridgeState.GetPrevUnsent()
+		fmt.Fprintf(&out, "* %s: %s", login.RemoteName, textState(state.StateEvent))
+		if state.StateEvent != status.StateConnected && state.Message != "" {
+			out.WriteString(". " + state.Message)
+		}
+		out.WriteByte('\n')
+	}
+	ce.Reply("%s", out.String())
+}
+
+func (c *Connector) reconnect(ce *commands.Event) {
+	for _, login := range ce.User.GetUserLogins() {
+		ce.Reply(textReconnecting, login.RemoteName)
+		login.Client.Disconnect()
+		login.Client.Connect(login.Log.WithContext(c.bridge.BackgroundCtx))
+	}
+}
+
+func (c *Connector) consent(ce *commands.Event) {
+	logins := ce.User.GetUserLogins()
+	action := "show"
+	if len(ce.Args) > 0 {
+		action = strings.ToLower(ce.Args[0])
+	}
+	switch {
+	case action != "show" && action != "withdraw" || len(ce.Args) > 1:
+		ce.Reply(textConsentUsage)
+	case len(logins) == 0:
+		ce.Reply(textConsentNone)
+	case action == "show":
+		for _, login := range logins {
+			ce.Reply("%s", c.consentRecord(ce.Ctx, login))
+		}
+	default:
+		for _, login := range logins {
+			askWithdrawal(ce, login)
+		}
+	}
+}
+
+// consentRecord is what is on record of a login's consent and enlistment.
+func (c *Connector) consentRecord(ctx context.Context, login *bridgev2.UserLogin) string {
+	client, ok := login.Client.(*Client)
+	if !ok {
+		return textConsentNone
+	}
+	enlistment, err := c.db.Enlistment(ctx, client.self.String())
+	if err != nil || enlistment == nil {
+		return replyOf(firstError(err, interop.ErrNoConsent), client.self.Network).Error()
+	}
+	consent, err := c.db.Consent(ctx, enlistment.ConsentID)
+	if err != nil || consent == nil {
+		return replyOf(firstError(err, interop.ErrNoConsent), client.self.Network).Error()
+	}
+	return textConsent(client.self.Network, consent.TermsVersion, consent.Country, consent.GivenAt.UTC().Format(time.DateOnly),
+		enlistment.Identifier, enlistment.Status)
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// askWithdrawal ends an account only after a second message of the user.
+func askWithdrawal(ce *commands.Event, login *bridgev2.UserLogin) {
+	asked := time.Now()
+	ce.Reply(textConsentAsk, login.RemoteName)
+	commands.StoreCommandState(ce.User, &commands.CommandState{
+		Action: "Withdrawal",
+		Next: commands.MinimalCommandHandlerFunc(func(ce *commands.Event) {
+			commands.StoreCommandState(ce.User, nil)
+			if !strings.EqualFold(strings.TrimSpace(ce.RawArgs), "withdraw") || time.Since(asked) > confirmPatience {
+				ce.Reply(textConsentKept)
+				return
+			}
+			name := login.RemoteName
+			login.Logout(ce.Ctx)
+			ce.Reply(textConsentDone, name)
+		}),
+	})
+}

@@ -1,0 +1,76 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"maunium.net/go/mautrix/bridgev2"
+	"maunium.net/go/mautrix/bridgev2/commands"
+	"maunium.net/go/mautrix/bridgev2/matrix/mxmain"
+)
+
+const (
+	// homeserverConnections is how many connections to the homeserver are kept for reuse; more than logins ever use at once.
+	homeserverConnections = 256
+	homeserverIdle        = 90 * time.Second
+)
+
+// Compose puts the program together after bridgev2 has made its parts and before
+// any of them starts. It refuses settings under which events could get lost or
+// change their order.
+func Compose(main *mxmain.BridgeMain) error {
+	if err := refuseUnsafe(main); err != nil {
+		return err
+	}
+	// Events are handled before QueueRemoteEvent returns, and never counted as handled for having taken long:
+	// only so does its result say whether an event is in its room.
+	bridgev2.PortalEventBuffer = 0
+	bridgev2.EventHandlingTimeoutTicks = 1 << 30
+
+	main.Bridge.Matrix = &explainer{Connector: main.Matrix}
+	if processor, ok := main.Bridge.Commands.(*commands.Processor); ok {
+		composeCommands(processor, main.Matrix)
+	}
+	main.Matrix.AS.HTTPClient.Jar = nil
+	main.Matrix.AS.HTTPClient.Transport = homeserverTransport(main.Matrix.AS.HTTPClient.Transport)
+	return nil
+}
+
+func refuseUnsafe(main *mxmain.BridgeMain) error {
+	var errs []error
+	for _, setting := range []struct {
+		unsafe bool
+		key    string
+		fix    string
+	}{
+		{main.Config.Bridge.AsyncEvents, "bridge.async_events", "set it to false: it lets messages overtake each other"},
+		{main.Config.AppService.AsyncTransactions, "appservice.async_transactions", "set it to false: it lets messages overtake each other"},
+		{main.Config.Homeserver.Websocket, "homeserver.websocket", "set it to false: events would not be acknowledged one by one"},
+		{main.Config.Bridge.SplitPortals, "bridge.split_portals", "set it to false: every user has rooms of their own already"},
+		{main.Config.Bridge.Relay.Enabled, "bridge.relay.enabled", "set it to false: each user of third-party chats must enlist for themselves"},
+	} {
+		if setting.unsafe {
+			errs = append(errs, fmt.Errorf("%s: %s", setting.key, setting.fix))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// homeserverTransport keeps connections to the homeserver open: Go's default
+// keeps two, and a busy bridge would make a new one for nearly every message.
+func homeserverTransport(current http.RoundTripper) http.RoundTripper {
+	transport, ok := current.(*http.Transport)
+	if !ok {
+		transport, ok = http.DefaultTransport.(*http.Transport)
+		if !ok {
+			return current
+		}
+	}
+	transport = transport.Clone()
+	transport.MaxIdleConns = homeserverConnections
+	transport.MaxIdleConnsPerHost = homeserverConnections
+	transport.IdleConnTimeout = homeserverIdle
+	return transport
+}

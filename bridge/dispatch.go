@@ -1,0 +1,156 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"maunium.net/go/mautrix/bridgev2"
+	bridgedb "maunium.net/go/mautrix/bridgev2/database"
+	"maunium.net/go/mautrix/bridgev2/networkid"
+	"maunium.net/go/mautrix/bridgev2/simplevent"
+
+	"causeway/network"
+	"causeway/portal"
+	"causeway/puppet"
+)
+
+// typingShown is how long a room shows somebody typing without hearing of them again.
+const typingShown = 25 * time.Second
+
+// errNotTaken says that bridgev2 did not take an event, and not why.
+var errNotTaken = errors.New("the room did not take the event")
+
+// handle takes everything that happens on the network. Nil means that the event
+// is in its room for good: bridgev2 handles events before it returns, as
+// [Compose] has set its queues to. An error leaves the event with the network.
+func (c *Client) handle(ctx context.Context, e network.Event) error {
+	switch e := e.(type) {
+	case network.MessageEvent:
+		return c.messageArrived(ctx, e)
+	case network.ReceiptEvent:
+		return c.receiptArrived(e)
+	case network.TypingEvent:
+		return c.typingArrived(e)
+	case network.IdentityEvent:
+		return c.identityChanged(e)
+	case network.ConnectionEvent:
+		c.stateChanged(e)
+		return nil
+	default:
+		return fmt.Errorf("failed to handle a network event: no case for %T", e)
+	}
+}
+
+func (c *Client) messageArrived(ctx context.Context, e network.MessageEvent) error {
+	msg := e.Message
+	if msg.ID.Sender != msg.ID.Conversation {
+		// A direct chat has one other side. Anything else is a fault of the adapter or an attempt to speak for somebody.
+		zerolog.Ctx(ctx).Error().Msg("Dropped a message whose sender is not the other side of its chat")
+		return nil
+	}
+	err := c.connector.learn(ctx, c.login, puppet.Profile{Address: msg.ID.Sender, Phone: e.SenderAlias, Name: e.SenderName})
+	if err != nil {
+		return err
+	}
+	meta := c.meta(bridgev2.RemoteEventMessageUpsert, msg.ID.Conversation, msg.ID.Sender)
+	meta.CreatePortal = true
+	meta.Timestamp = msg.Time
+	meta.PreHandleFunc = func(ctx context.Context, room *bridgev2.Portal) {
+		c.announce(ctx, room)
+		c.setAccess(ctx, room, false)
+	}
+	return c.queue(&simplevent.Message[network.Message]{
+		EventMeta: meta, Data: msg, ID: portal.MessageID(msg.ID),
+		ConvertMessageFunc: convert, HandleExistingFunc: c.replacePlaceholder,
+	})
+}
+
+func convert(_ context.Context, _ *bridgev2.Portal, _ bridgev2.MatrixAPI, msg network.Message) (*bridgev2.ConvertedMessage, error) {
+	return portal.ToMatrix(msg, notices())
+}
+
+// replacePlaceholder handles a message whose id is known: a repetition, unless
+// all that is in the room is a placeholder for it.
+func (c *Client) replacePlaceholder(
+	_ context.Context, _ *bridgev2.Portal, _ bridgev2.MatrixAPI, existing []*bridgedb.Message, msg network.Message,
+) (bridgev2.UpsertResult, error) {
+	if _, still := msg.Content.(network.Undecryptable); still || len(existing) != 1 || !portal.IsPlaceholder(existing[0]) {
+		return bridgev2.UpsertResult{}, nil
+	}
+	meta := c.meta(bridgev2.RemoteEventEdit, msg.ID.Conversation, msg.ID.Sender)
+	meta.Timestamp = msg.Time
+	return bridgev2.UpsertResult{SubEvents: []bridgev2.RemoteEvent{&simplevent.Message[network.Message]{
+		EventMeta: meta, Data: msg, ID: portal.MessageID(msg.ID), TargetMessage: portal.MessageID(msg.ID),
+		ConvertEditFunc: func(
+			_ context.Context, _ *bridgev2.Portal, _ bridgev2.MatrixAPI, existing []*bridgedb.Message, msg network.Message,
+		) (*bridgev2.ConvertedEdit, error) {
+			return portal.ReplacePlaceholder(msg, notices(), existing[0])
+		},
+	}}}, nil
+}
+
+func (c *Client) receiptArrived(e network.ReceiptEvent) error {
+	targets := make([]networkid.MessageID, len(e.IDs))
+	for i, id := range e.IDs {
+		targets[i] = portal.MessageID(network.MessageID{Conversation: e.Conversation, Sender: c.self, ID: id})
+	}
+	kind := bridgev2.RemoteEventReadReceipt
+	if e.Kind == network.Delivered {
+		kind = bridgev2.RemoteEventDeliveryReceipt
+	}
+	meta := c.meta(kind, e.Conversation, e.Reader)
+	meta.Timestamp = e.Time
+	if e.Kind == network.Delivered {
+		meta.PostHandleFunc = func(ctx context.Context, room *bridgev2.Portal) { c.showDelivery(ctx, room, targets) }
+	}
+	return c.queue(&simplevent.Receipt{EventMeta: meta, Targets: targets})
+}
+
+func (c *Client) typingArrived(e network.TypingEvent) error {
+	typing := &simplevent.Typing{EventMeta: c.meta(bridgev2.RemoteEventTyping, e.Conversation, e.Sender)}
+	if e.Typing {
+		typing.Timeout = typingShown
+	}
+	return c.queue(typing)
+}
+
+func (c *Client) identityChanged(e network.IdentityEvent) error {
+	return c.inRoom(e.Person, func(ctx context.Context, room *bridgev2.Portal) {
+		c.say(ctx, room, textIdentityChanged(c.connector.nameOf(ctx, e.Person)))
+	})
+}
+
+// inRoom runs fn in the room's own order, if there is a room. It must not be
+// called from a handler of the same room: that would wait for itself.
+func (c *Client) inRoom(conversation network.Address, fn func(ctx context.Context, room *bridgev2.Portal)) error {
+	meta := c.meta(bridgev2.RemoteEventUnknown, conversation, network.Address{})
+	meta.PreHandleFunc = fn
+	return c.queue(&meta)
+}
+
+func (c *Client) meta(kind bridgev2.RemoteEventType, conversation, sender network.Address) simplevent.EventMeta {
+	meta := simplevent.EventMeta{Type: kind, PortalKey: portal.Key(conversation, c.self)}
+	if !sender.IsZero() {
+		meta.Sender = puppet.Sender(sender, c.self)
+	}
+	return meta
+}
+
+func (c *Client) queue(e bridgev2.RemoteEvent) error {
+	result := c.login.QueueRemoteEvent(e)
+	switch {
+	case result.Error != nil:
+		return fmt.Errorf("failed to bring a %s to its room: %w", e.GetType(), result.Error)
+	case !result.Success:
+		return fmt.Errorf("failed to bring a %s to its room: %w", e.GetType(), errNotTaken)
+	}
+	return nil
+}
+
+func notices() portal.Notices {
+	return portal.Notices{Unsupported: textUnsupportedContent, Undecryptable: textUndecryptable}
+}

@@ -1,0 +1,132 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"maunium.net/go/mautrix/bridgev2"
+	"maunium.net/go/mautrix/event"
+
+	"causeway/interop"
+	"causeway/network"
+)
+
+// problem is what users are told of an error. Codes are stable: they stand in logs, notices and documents.
+type problem struct {
+	is   error
+	code string
+	// text says what happened and what to do next; {network} in it is filled in.
+	text string
+	// status is what becomes of a message: retriable ones may succeed when sent again.
+	status event.MessageStatus
+	// uncertain says that the message may have arrived all the same.
+	uncertain bool
+	// http is the answer's status where the question came over HTTP.
+	http int
+}
+
+const (
+	retriable = event.MessageStatusRetriable
+	failed    = event.MessageStatusFail
+)
+
+// problems is tried in order; an error that none of them is becomes [unexplained].
+func problems() []problem {
+	return []problem{
+		{is: network.ErrNotOptedIn, code: "CW-1201", text: textNotOptedIn, status: failed, http: http.StatusForbidden},
+		{is: network.ErrUnknownPerson, code: "CW-1202", text: textUnknownPerson, status: failed, http: http.StatusNotFound},
+		{is: network.ErrBadIdentifier, code: "CW-1203", text: textBadIdentifier, status: failed, http: http.StatusBadRequest},
+		{is: network.ErrNoEncryption, code: "CW-1204", text: textNoEncryption, status: retriable, http: http.StatusBadGateway},
+		{is: network.ErrRegion, code: "CW-1205", text: textRegion, status: failed, http: http.StatusForbidden},
+
+		{is: network.ErrUnsupported, code: "CW-1301", text: textUnsupported, status: failed, http: http.StatusBadRequest},
+		{is: network.ErrTooLarge, code: "CW-1302", text: textTooLarge, status: failed, http: http.StatusRequestEntityTooLarge},
+		{is: network.ErrRejected, code: "CW-1303", text: textRejected, status: failed, http: http.StatusBadGateway},
+
+		{is: network.ErrTokenExpired, code: "CW-1101", text: textTokenExpired, status: retriable, http: http.StatusServiceUnavailable},
+		{is: network.ErrTokenRefused, code: "CW-1102", text: textTokenRefused, status: failed, http: http.StatusServiceUnavailable},
+		{is: network.ErrNotEnlisted, code: "CW-1103", text: textNotEnlisted, status: failed, http: http.StatusForbidden},
+		{is: network.ErrSuspended, code: "CW-1104", text: textSuspended, status: failed, http: http.StatusForbidden},
+		{is: network.ErrWithdrawn, code: "CW-1105", text: textWithdrawn, status: failed, http: http.StatusForbidden},
+		{is: network.ErrReplaced, code: "CW-1106", text: textReplaced, status: retriable, http: http.StatusServiceUnavailable},
+		{is: network.ErrOutdated, code: "CW-1107", text: textOutdated, status: failed, http: http.StatusServiceUnavailable},
+
+		{is: interop.ErrIncomplete, code: "CW-1501", text: textNoAgreement, status: failed, http: http.StatusForbidden},
+		{is: interop.ErrStopped, code: "CW-1502", text: textStopped, status: failed, http: http.StatusServiceUnavailable},
+		{is: interop.ErrUserNotAllowed, code: "CW-1503", text: textUserNotAllowed, status: failed, http: http.StatusForbidden},
+		{is: interop.ErrNoConsent, code: "CW-1504", text: textNoConsent, status: failed, http: http.StatusForbidden},
+		{is: interop.ErrIdentifierTaken, code: "CW-1505", text: textIdentifierTaken, status: failed, http: http.StatusConflict},
+		{is: interop.ErrIdentityMismatch, code: "CW-1506", text: textIdentityMismatch, status: failed, http: http.StatusConflict},
+		{is: interop.ErrNotStarted, code: "CW-1507", text: textNotStarted, status: retriable, http: http.StatusServiceUnavailable},
+		{is: errLoggedInAlready, code: "CW-1508", text: textLoggedInAlready, status: failed, http: http.StatusConflict},
+		{is: errNotAgreed, code: "CW-1509", text: textNotAgreed, status: failed, http: http.StatusForbidden},
+		{is: errNoSuchFlow, code: "CW-1510", text: textNoSuchFlow, status: failed, http: http.StatusNotFound},
+
+		{is: network.ErrRateLimited, code: "CW-1401", text: textRateLimited, status: retriable, http: http.StatusTooManyRequests},
+		{is: network.ErrOutcomeUnknown, code: "CW-1402", text: textOutcomeUnknown, status: retriable, uncertain: true, http: http.StatusGatewayTimeout},
+		{is: network.ErrTemporary, code: "CW-1403", text: textTemporary, status: retriable, http: http.StatusBadGateway},
+		{is: network.ErrNotConnected, code: "CW-1404", text: textNotConnected, status: retriable, http: http.StatusServiceUnavailable},
+
+		{is: bare(bridgev2.ErrNotLoggedIn), code: "CW-1108", text: textNotLoggedIn, status: failed, http: http.StatusForbidden},
+		{is: bare(bridgev2.ErrEditsNotSupported), code: "CW-1304", text: textNoEdits, status: failed, http: http.StatusBadRequest},
+		{is: bare(bridgev2.ErrEditsNotSupportedInPortal), code: "CW-1304", text: textNoEdits, status: failed, http: http.StatusBadRequest},
+		{is: bare(bridgev2.ErrReactionsNotSupported), code: "CW-1305", text: textNoReactions, status: failed, http: http.StatusBadRequest},
+		{is: bare(bridgev2.ErrRedactionsNotSupported), code: "CW-1306", text: textNoDeletes, status: failed, http: http.StatusBadRequest},
+		{is: bare(bridgev2.ErrPollsNotSupported), code: "CW-1307", text: textNoPolls, status: failed, http: http.StatusBadRequest},
+	}
+}
+
+// unexplained is what users are told of an error that nobody foresaw.
+func unexplained() problem {
+	return problem{code: "CW-1000", text: textUnexplained, status: retriable, uncertain: true, http: http.StatusInternalServerError}
+}
+
+// bare is the error inside one of bridgev2's ready-made statuses, by which it can be recognised.
+func bare(err error) error {
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
+	}
+	return err
+}
+
+func findProblem(err error) (problem, bool) {
+	for _, p := range problems() {
+		if errors.Is(err, p.is) {
+			return p, true
+		}
+	}
+	return unexplained(), false
+}
+
+// sentence is what users are told, with the code at its end.
+func (p problem) sentence(n network.Network) string {
+	return strings.ReplaceAll(p.text, "{network}", n.DisplayName()) + " (" + p.code + ")"
+}
+
+// statusOf is an error as the fate of a Matrix event, shown in the room.
+func statusOf(err error, n network.Network) bridgev2.MessageStatus {
+	p, _ := findProblem(err)
+	reason := event.MessageStatusGenericError
+	switch {
+	case errors.Is(err, network.ErrUnsupported):
+		reason = event.MessageStatusUnsupported
+	case errors.Is(err, network.ErrNotOptedIn), errors.Is(err, network.ErrRegion):
+		reason = event.MessageStatusNoPermission
+	}
+	return bridgev2.MessageStatus{
+		Status:        p.status,
+		ErrorReason:   reason,
+		InternalError: err,
+		Message:       p.sentence(n),
+		IsCertain:     !p.uncertain,
+		SendNotice:    true,
+	}
+}
+
+// replyOf is an error as the answer to a command or a request over HTTP.
+func replyOf(err error, n network.Network) error {
+	p, _ := findProblem(err)
+	return bridgev2.WrapRespErrManual(fmt.Errorf("%s", p.sentence(n)), "CAUSEWAY."+p.code, p.http).WithInternalError(err)
+}

@@ -1,0 +1,227 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.mau.fi/util/random"
+
+	"maunium.net/go/mautrix/bridgev2"
+	bridgedb "maunium.net/go/mautrix/bridgev2/database"
+	"maunium.net/go/mautrix/bridgev2/status"
+	"maunium.net/go/mautrix/id"
+
+	"causeway/interop"
+	"causeway/network"
+	"causeway/puppet"
+	"causeway/wire"
+)
+
+const (
+	stepTerms    = "causeway.interop.terms"
+	stepComplete = "causeway.interop.complete"
+	fieldAgree   = "agree"
+	fieldCountry = "country"
+	answerYes    = "yes"
+	answerNo     = "no"
+
+	// enlistTimeout bounds the whole of an enlistment, the network's decision included.
+	enlistTimeout = 2 * time.Minute
+)
+
+// Refusals of the login flow itself.
+var (
+	errLoggedInAlready = errors.New("the user has a login for this network")
+	errNotAgreed       = errors.New("the user did not agree to the terms")
+	errNoSuchFlow      = errors.New("no such login flow")
+)
+
+// product is an account kind on a network: a login flow, and how its logins are opened.
+type product struct {
+	flow    string
+	network network.Network
+	open    opener
+}
+
+// LoginMetadata is what we remember of a login beside bridgev2's columns.
+type LoginMetadata struct {
+	// ChatURL is where the enlistment said to connect.
+	ChatURL string `json:"chat_url,omitempty"`
+}
+
+// registrar is what a login flow needs of [interop.Provider].
+type registrar interface {
+	Offer(ctx context.Context, user string, n network.Network) (interop.Terms, error)
+	Consent(ctx context.Context, user string, n network.Network, country string) (interop.Consent, error)
+	Enlist(ctx context.Context, applicant interop.Applicant) (interop.Enlistment, error)
+}
+
+// GetLoginFlows lists the flows that can succeed: without an agreement, none.
+func (c *Connector) GetLoginFlows() []bridgev2.LoginFlow {
+	var flows []bridgev2.LoginFlow
+	for _, p := range c.products {
+		if c.config.Interop.Offers(p.network) {
+			flows = append(flows, bridgev2.LoginFlow{ID: p.flow, Name: p.network.DisplayName(), Description: textFlow(p.network)})
+		}
+	}
+	return flows
+}
+
+// CreateLogin implements [bridgev2.NetworkConnector]. Its refusals are sentences for the user.
+func (c *Connector) CreateLogin(_ context.Context, user *bridgev2.User, flowID string) (bridgev2.LoginProcess, error) {
+	i := slices.IndexFunc(c.products, func(p product) bool { return p.flow == flowID })
+	if i < 0 {
+		return nil, replyOf(errNoSuchFlow, "")
+	}
+	p := c.products[i]
+	switch {
+	case !c.config.Interop.Offers(p.network):
+		return nil, replyOf(interop.ErrIncomplete, p.network)
+	case c.provider == nil:
+		return nil, replyOf(interop.ErrNotStarted, p.network)
+	case hasLogin(user.GetUserLogins(), p.network):
+		return nil, replyOf(errLoggedInAlready, p.network)
+	}
+	return &loginFlow{registrar: c.provider, product: p, user: user.MXID, establish: func(ctx context.Context, a application) (*bridgev2.UserLogin, error) {
+		return c.establish(ctx, user, a)
+	}}, nil
+}
+
+func hasLogin(logins []*bridgev2.UserLogin, n network.Network) bool {
+	return slices.ContainsFunc(logins, func(login *bridgev2.UserLogin) bool {
+		address, err := puppet.LoginAddress(login.ID)
+		return err == nil && address.Network == n && address.Kind == network.KindInterop
+	})
+}
+
+// application is a user who has agreed and can be enlisted.
+type application struct {
+	product product
+	consent interop.Consent
+}
+
+// loginFlow is one user's way into third-party chats: the terms, the answer, the enlistment.
+type loginFlow struct {
+	registrar registrar
+	product   product
+	user      id.UserID
+	establish func(ctx context.Context, a application) (*bridgev2.UserLogin, error)
+}
+
+var _ bridgev2.LoginProcessUserInput = (*loginFlow)(nil)
+
+// Start shows the terms, and records that they were shown.
+func (f *loginFlow) Start(ctx context.Context) (*bridgev2.LoginStep, error) {
+	terms, err := f.registrar.Offer(ctx, f.user.String(), f.product.network)
+	if err != nil {
+		return nil, replyOf(err, f.product.network)
+	}
+	return &bridgev2.LoginStep{
+		Type:         bridgev2.LoginStepTypeUserInput,
+		StepID:       stepTerms,
+		Instructions: terms.Text,
+		UserInputParams: &bridgev2.LoginUserInputParams{Fields: []bridgev2.LoginInputDataField{{
+			Type: bridgev2.LoginInputFieldTypeSelect, ID: fieldAgree, Name: textFieldAgree,
+			Options: []string{answerYes, answerNo}, Validate: validAnswer,
+		}, {
+			Type: bridgev2.LoginInputFieldTypeUsername, ID: fieldCountry, Name: textFieldCountry,
+			Description: textCountryHint, Pattern: "^[A-Za-z]{2}$", Validate: validCountry,
+		}}},
+	}, nil
+}
+
+func validAnswer(text string) (string, error) {
+	switch answer := strings.ToLower(strings.TrimSpace(text)); answer {
+	case answerYes, answerNo:
+		return answer, nil
+	default:
+		return "", errors.New(textBadAnswer)
+	}
+}
+
+func validCountry(text string) (string, error) {
+	country := strings.ToUpper(strings.TrimSpace(text))
+	if !interop.InEEA(country) {
+		return "", fmt.Errorf(textBadCountry, strings.Join(interop.Countries(), ", "))
+	}
+	return country, nil
+}
+
+// SubmitUserInput takes the answers. Only a yes is recorded as consent; then the user is enlisted and connected.
+func (f *loginFlow) SubmitUserInput(ctx context.Context, input map[string]string) (*bridgev2.LoginStep, error) {
+	if answer, err := validAnswer(input[fieldAgree]); err != nil || answer != answerYes {
+		return nil, replyOf(errNotAgreed, f.product.network)
+	}
+	consent, err := f.registrar.Consent(ctx, f.user.String(), f.product.network, input[fieldCountry])
+	if err != nil {
+		return nil, replyOf(err, f.product.network)
+	}
+	login, err := f.establish(ctx, application{product: f.product, consent: consent})
+	if err != nil {
+		return nil, replyOf(err, f.product.network)
+	}
+	return &bridgev2.LoginStep{
+		Type:           bridgev2.LoginStepTypeComplete,
+		StepID:         stepComplete,
+		Instructions:   textLoginDone(f.product.network, login.RemoteProfile.Username, login.RemoteProfile.Name),
+		CompleteParams: &bridgev2.LoginCompleteParams{UserLoginID: login.ID, UserLogin: login},
+	}, nil
+}
+
+// Cancel implements [bridgev2.LoginProcess]; an offer that nobody took stays in the ledger as such.
+func (f *loginFlow) Cancel() {}
+
+// establish makes keys, enlists the user with them, and turns what comes back into a connected login.
+func (c *Connector) establish(ctx context.Context, user *bridgev2.User, a application) (*bridgev2.UserLogin, error) {
+	ctx, cancel := context.WithTimeout(ctx, enlistTimeout)
+	defer cancel()
+	// The account's number is known only after enlisting, which needs the keys: they wait under a name of their own.
+	waiting := "enlisting-" + random.String(16)
+	keys, err := wire.CreateKeys(ctx, c.db.SignalStore(waiting))
+	if err != nil {
+		return nil, fmt.Errorf("failed to make keys: %w", err)
+	}
+	name := c.profileName(ctx, user)
+	enlistment, err := c.provider.Enlist(ctx, interop.Applicant{
+		User: user.MXID.String(), Network: a.product.network, DisplayName: name,
+		Keys: interop.PublicKeys(keys.Public()), ConsentID: a.consent.ID,
+		Sign: func(message []byte) ([64]byte, error) { return keys.Sign(message), nil },
+	})
+	if err == nil && !enlistment.OtherKeys {
+		err = c.db.RenameSignalStore(ctx, waiting, enlistment.Address.String())
+	}
+	if err != nil || enlistment.OtherKeys {
+		err = errors.Join(err, c.db.DeleteSignalStore(context.WithoutCancel(ctx), waiting))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("failed to enlist: %w", err)
+	}
+	login, err := user.NewLogin(ctx, &bridgedb.UserLogin{
+		ID:            puppet.LoginID(enlistment.Address),
+		RemoteName:    fmt.Sprintf("%s (%s)", enlistment.Identifier, a.product.network.DisplayName()),
+		RemoteProfile: status.RemoteProfile{Username: enlistment.Identifier, Name: name},
+		Metadata:      &LoginMetadata{ChatURL: enlistment.ChatURL},
+	}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("failed to store the login: %w", err)
+	}
+	login.Client.Connect(login.Log.WithContext(c.bridge.BackgroundCtx))
+	return login, nil
+}
+
+// profileName is the user's own name as the chat with the bot shows it, or else the localpart.
+func (c *Connector) profileName(ctx context.Context, user *bridgev2.User) string {
+	if user.ManagementRoom != "" {
+		member, err := c.bridge.Matrix.GetMemberInfo(ctx, user.ManagementRoom, user.MXID)
+		if err == nil && member != nil {
+			if name := puppet.Clean(member.Displayname); name != "" {
+				return name
+			}
+		}
+	}
+	return user.MXID.Localpart()
+}

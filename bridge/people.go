@@ -1,0 +1,165 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+
+	"maunium.net/go/mautrix/bridgev2"
+	"maunium.net/go/mautrix/bridgev2/networkid"
+
+	"go.mau.fi/util/ptr"
+
+	"causeway/network"
+	"causeway/puppet"
+)
+
+// GhostMetadata is what we remember of a person beside bridgev2's columns.
+type GhostMetadata struct {
+	// Phone is digits without the plus sign, empty if the network keeps the number back.
+	Phone string `json:"phone,omitempty"`
+	// Name is the person's own name for themselves, if the network told it.
+	Name string `json:"name,omitempty"`
+}
+
+// profile is what is known of a ghost's person.
+func profile(ghost *bridgev2.Ghost) (puppet.Profile, error) {
+	address, err := puppet.Address(ghost.ID)
+	if err != nil {
+		return puppet.Profile{}, fmt.Errorf("failed to read a ghost's address: %w", err)
+	}
+	known := puppet.Profile{Address: address}
+	if metadata, ok := ghost.Metadata.(*GhostMetadata); ok {
+		known.Name = metadata.Name
+		if metadata.Phone != "" {
+			known.Phone = network.Phone(metadata.Phone)
+		}
+	}
+	return known, nil
+}
+
+// userInfo is how a person looks in Matrix: the network shares no pictures with
+// third parties, so everybody has the network's own.
+func (c *Connector) userInfo(known puppet.Profile) *bridgev2.UserInfo {
+	info := &bridgev2.UserInfo{
+		Name:   ptr.Ptr(c.namer.Name(known)),
+		IsBot:  ptr.Ptr(false),
+		Avatar: c.icons.avatar(known.Address.Network),
+	}
+	if known.Phone.Kind == network.KindPhone {
+		info.Identifiers = []string{"tel:+" + known.Phone.User}
+	}
+	return info
+}
+
+// GetUserInfo implements [bridgev2.NetworkAPI] from what is known already: the network is never asked in the background.
+func (c *Client) GetUserInfo(_ context.Context, ghost *bridgev2.Ghost) (*bridgev2.UserInfo, error) {
+	known, err := profile(ghost)
+	if err != nil {
+		return nil, err
+	}
+	return c.connector.userInfo(known), nil
+}
+
+// learn remembers what is new about a person and renames the ghost if that gives it a better name.
+func (c *Connector) learn(ctx context.Context, login *bridgev2.UserLogin, news puppet.Profile) error {
+	// Ghosts are shared by logins, and bridgev2 does not lock them.
+	c.people.Lock()
+	defer c.people.Unlock()
+	ghost, err := c.bridge.GetGhostByID(ctx, puppet.ID(news.Address))
+	if err != nil {
+		return fmt.Errorf("failed to get a ghost: %w", err)
+	}
+	metadata, ok := ghost.Metadata.(*GhostMetadata)
+	if !ok || metadata == nil {
+		metadata = &GhostMetadata{}
+		ghost.Metadata = metadata
+	}
+	before := *metadata
+	if news.Phone.Kind == network.KindPhone {
+		metadata.Phone = news.Phone.User
+	}
+	if name := puppet.Clean(news.Name); name != "" {
+		metadata.Name = name
+	}
+	if *metadata == before {
+		ghost.UpdateInfoIfNecessary(ctx, login, bridgev2.RemoteEventMessage)
+		return nil
+	}
+	known, err := profile(ghost)
+	if err != nil {
+		return err
+	}
+	info := c.userInfo(known)
+	info.ExtraUpdates = func(context.Context, *bridgev2.Ghost) bool { return true }
+	ghost.UpdateInfo(ctx, info)
+	return nil
+}
+
+// nameOf is a person's name for use in a sentence, without the network's.
+func (c *Connector) nameOf(ctx context.Context, a network.Address) string {
+	ghost, err := c.bridge.GetGhostByID(ctx, puppet.ID(a))
+	if err != nil {
+		return puppet.BestName(puppet.Profile{Address: a})
+	}
+	known, err := profile(ghost)
+	if err != nil {
+		return puppet.BestName(puppet.Profile{Address: a})
+	}
+	return puppet.BestName(known)
+}
+
+// ResolveIdentifier looks a person up: one action of the user, one question to
+// the network. It also takes the id of a ghost, which needs no question.
+func (c *Client) ResolveIdentifier(ctx context.Context, identifier string, createChat bool) (*bridgev2.ResolveIdentifierResponse, error) {
+	person, err := c.find(ctx, identifier)
+	if err != nil {
+		return nil, replyOf(err, c.self.Network)
+	}
+	news := puppet.Profile{Address: person.Address, Phone: person.Alias, Name: person.Name}
+	if err = c.connector.learn(ctx, c.login, news); err != nil {
+		return nil, replyOf(err, c.self.Network)
+	}
+	ghost, err := c.connector.bridge.GetGhostByID(ctx, puppet.ID(person.Address))
+	if err != nil {
+		return nil, replyOf(err, c.self.Network)
+	}
+	response := &bridgev2.ResolveIdentifierResponse{Ghost: ghost, UserID: ghost.ID}
+	if createChat {
+		response.Chat, err = c.chatWith(ctx, person.Address)
+		if err != nil {
+			return nil, replyOf(err, c.self.Network)
+		}
+	}
+	return response, nil
+}
+
+func (c *Client) find(ctx context.Context, identifier string) (network.Person, error) {
+	if address, err := puppet.Address(networkid.UserID(identifier)); err == nil {
+		switch {
+		case !puppet.IsPerson(address) || address.Network != c.self.Network:
+			return network.Person{}, bridgev2.ErrResolveIdentifierTryNext
+		case address.Kind == network.KindPhone:
+			identifier = "+" + address.User
+		default:
+			return network.Person{Address: address}, nil
+		}
+	}
+	client, err := c.live()
+	if err != nil {
+		return network.Person{}, err
+	}
+	finder, ok := client.(network.Finder)
+	if !ok {
+		return network.Person{}, network.ErrUnsupported
+	}
+	if number, err := bridgev2.CleanPhoneNumber(identifier); err == nil {
+		identifier = number
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	person, err := finder.Find(ctx, identifier)
+	if err != nil {
+		return network.Person{}, fmt.Errorf("failed to find a person: %w", err)
+	}
+	return person, nil
+}

@@ -1,0 +1,50 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rs/zerolog"
+
+	"causeway/network"
+	"causeway/whatsapp"
+	"causeway/wire"
+)
+
+// opener makes the client of a login; it may read the login's keys.
+type opener func(ctx context.Context, c *Client) (network.Client, error)
+
+// products are the account kinds that this program knows, in the order in which users see them.
+func products() []product {
+	return []product{{flow: "whatsapp-interop", network: network.WhatsApp, open: openWhatsApp}}
+}
+
+func openWhatsApp(ctx context.Context, c *Client) (network.Client, error) {
+	store := c.connector.db.SignalStore(c.self.String())
+	keys, err := wire.LoadKeys(ctx, store)
+	if err != nil {
+		return nil, fmt.Errorf("failed to load the keys of a login: %w", err)
+	}
+	endpoint, err := c.connector.config.Endpoint.wire()
+	if err != nil {
+		return nil, err
+	}
+	noise := keys.Public().Noise
+	return whatsapp.NewInterop(whatsapp.InteropConfig{
+		Self: c.self, Keys: keys, Store: store, Endpoint: endpoint, ChatURL: c.chatURL(),
+		Token: func(ctx context.Context) (string, error) {
+			return c.connector.provider.ConnectToken(ctx, c.self, noise)
+		},
+		ReadReceipts: c.connector.config.Receipts.Read,
+		Handler:      c.handle,
+		Log:          zerolog.Ctx(ctx).With().Str("component", "whatsapp").Logger(),
+	}), nil
+}
+
+// chatURL is where to connect: what the enlistment said, or else the agreement.
+func (c *Client) chatURL() string {
+	if metadata, ok := c.login.Metadata.(*LoginMetadata); ok && metadata.ChatURL != "" {
+		return metadata.ChatURL
+	}
+	return c.connector.config.Interop.ChatURL
+}

@@ -1,0 +1,169 @@
+package bridge
+
+import (
+	"fmt"
+	"strings"
+
+	"maunium.net/go/mautrix/bridgev2/status"
+
+	"causeway/network"
+)
+
+// Every word that people read is in this file. Sentences say what happened and
+// what can be done next; {network} is the network's name. A block by the other
+// side is never told, as the network does not tell it.
+
+// Errors about the other person.
+const (
+	textNotOptedIn    = "This person does not take part in third-party chats with this server. Usually third-party chats are off in their {network} settings: ask them to turn them on there and to allow this service. This chat stays readable, and opens again when they write or when you start the chat again."
+	textUnknownPerson = "This person cannot be reached on {network} from here: the number is not on {network}, or not in the region where third-party chats exist. Check the number, with its country code."
+	textBadIdentifier = "This is not a phone number that {network} understands. Write it with plus sign and country code, such as +4915112345678."
+	textNoEncryption  = "No encrypted session could be set up with this person on {network}. Try again later; if it stays so, ask them to open {network} once."
+	textRegion        = "Third-party chats exist in the European Economic Area only, and {network} or your own statement places one of you outside of it. Nothing can be sent from here."
+)
+
+// Errors about content.
+const (
+	textUnsupported = "Only text can be sent in third-party chats so far: pictures, files, voice messages and locations cannot be sent in third-party chats yet. Send a text or a link instead."
+	textTooLarge    = "The message is too long for {network}. Send it in several parts."
+	textRejected    = "{network} did not accept the form of this message. This is a fault of the bridge: please tell your administrator the code."
+	textNoEdits     = "Messages in third-party chats cannot be edited: the other side still sees the old text. Send a correction as a new message."
+	textNoReactions = "Reactions cannot be sent in third-party chats yet: only you can see it. Send the emoji as a message instead."
+	textNoDeletes   = "Deleting works on your side only: the other side keeps their copy."
+	textNoPolls     = "Polls cannot be sent in third-party chats. Ask the question as a text."
+)
+
+// Errors about the user's own account.
+const (
+	textTokenExpired = "{network} found this server's proof of who you are too old. The bridge makes a new one and tries again; if this stays, your administrator should check the server's clock."
+	textTokenRefused = "{network} refused the token with which this server speaks for you. You cannot mend this yourself: please tell your administrator, who should check the provider's keys and issuer, and then use `reconnect`."
+	textNotEnlisted  = "{network} does not know your third-party account. Use `login` to enlist again."
+	textSuspended    = "{network} has suspended your third-party account for a while. Messages cannot be sent until it is lifted; your administrator can ask {network} for the reason."
+	textWithdrawn    = "Your third-party account on {network} has ended. Use `login` if you want to enlist again."
+	textReplaced     = "Another connection of your {network} account took over. If this bridge does not run twice, use `reconnect`."
+	textOutdated     = "{network} no longer talks to this version of the bridge. Your administrator has to update it."
+	textNotLoggedIn  = "You are not logged in to this chat's network. Send `login` to the bridge bot."
+)
+
+// Errors that pass.
+const (
+	textRateLimited    = "{network} asks to slow down. Wait some minutes and send it again."
+	textOutcomeUnknown = "{network} did not confirm the message. It may have arrived; sending it again can double it."
+	textTemporary      = "{network} had a problem of its own. Send it again in a while."
+	textNotConnected   = "There is no connection to {network} at the moment. The bridge reconnects by itself: send it again in a while, or look with `ping`."
+	textUnexplained    = "Something went wrong in the bridge. Try again; if it stays so, please tell your administrator the code and the time."
+)
+
+// Errors of logging in.
+const (
+	textNoAgreement      = "This server has no agreement with Meta about third-party chats, so nobody can log in to {network} here."
+	textStopped          = "Third-party chats are stopped on this server at the moment. Ask your administrator."
+	textUserNotAllowed   = "Only users of this bridge's own homeserver may use third-party chats here: each provider may speak for its own users alone."
+	textNoConsent        = "You have not agreed to the current terms of third-party chats. Use `login` to read them and to agree."
+	textIdentifierTaken  = "{network} already knows your identifier as somebody else's. Your administrator can clear this up with {network}."
+	textIdentityMismatch = "{network} still holds other keys of yours, from an earlier enlistment. Withdraw that one first, or ask your administrator."
+	textNotStarted       = "The bridge is still starting. Try again in a minute."
+	textLoggedInAlready  = "You already have a third-party account on {network}; one is all there is for each user. See it with `list-logins`, and end it with `consent withdraw`."
+	textNotAgreed        = "Nothing was set up, as you did not agree. Use `login` to start over."
+	textNoSuchFlow       = "There is no such way to log in. See the list with `login`."
+)
+
+// What a room says about itself.
+
+func textTopic(n network.Network) string {
+	return fmt.Sprintf("Third-party chat on %s. Your server decrypts messages to pass them on.", n.DisplayName())
+}
+
+func textAnnouncement(name string, n network.Network, encrypted bool) string {
+	room := "This room is not encrypted."
+	if encrypted {
+		room = "This room is encrypted up to the bridge."
+	}
+	return fmt.Sprintf("Third-party chat with %s on %s. Your server decrypts messages to pass them on. History starts here. %s",
+		name, n.DisplayName(), room)
+}
+
+func textSpaceName(n network.Network) string { return n.DisplayName() + " third-party chats" }
+
+func textSpaceTopic(n network.Network) string {
+	return fmt.Sprintf("Your chats with people on %s", n.DisplayName())
+}
+
+const (
+	textRoomOpened    = "Third-party chats are on again: you can write in this chat."
+	textRoomWithdrawn = "You have left third-party chats on {network}. This chat stays readable; nothing can be sent or received any more."
+	textUndecryptable = "A message came that could not be opened yet. It was asked for again and appears here if it comes."
+)
+
+func textUnsupportedContent(kind string) string {
+	return fmt.Sprintf("Sent something that third-party chats cannot show here: %s. Ask for it as a text.", kind)
+}
+
+func textIdentityChanged(name string) string {
+	return fmt.Sprintf("The security code of %s changed. Most often that means a new phone or a new installation. Anybody could say so: ask by another way if it matters.", name)
+}
+
+// Commands and login.
+
+const (
+	textFieldAgree   = "answer: do you agree? (yes or no)"
+	textFieldCountry = "country: where do you live?"
+	textCountryHint  = "The two-letter code of a state of the European Economic Area, such as DE, FR or PL."
+	textBadCountry   = "Write the two-letter code of a state of the European Economic Area, one of: %s. Third-party chats exist nowhere else."
+	textBadAnswer    = "Please answer yes or no."
+)
+
+func textFlow(n network.Network) string {
+	return fmt.Sprintf("third-party account: chat with people on %s who turned on third-party chats. You need no %s account", n.DisplayName(), n.DisplayName())
+}
+
+func textLoginDone(n network.Network, identifier, name string) string {
+	return fmt.Sprintf("You are known to %s now as %s, with the name %s. People there find you by %s. Start a chat with `start-chat +49…`.",
+		n.DisplayName(), identifier, name, identifier)
+}
+
+func textNoFlows(missing []string, enabled, admin bool) string {
+	text := "Nobody can log in here at the moment: this server has no agreement with Meta about third-party chats. Only a provider with such an agreement may connect its users to WhatsApp or Messenger this way."
+	if !admin {
+		return text + " Ask your administrator whether one is planned. (CW-1501)"
+	}
+	if len(missing) > 0 {
+		text += "\n\nMissing in the configuration: `" + strings.Join(missing, "`, `") + "`."
+	}
+	if !enabled {
+		text += "\n\nAnd `network.interop.enabled` is false."
+	}
+	return text + " (CW-1501)"
+}
+
+const (
+	textConsentNone    = "There is no consent of yours on record: you have no third-party account here."
+	textConsentAsk     = "This ends your third-party account on %s: the network forgets you, the keys here are erased, and your chats stay readable but closed. Write `withdraw` within two minutes to do it, or `cancel`."
+	textConsentKept    = "Nothing was changed."
+	textConsentDone    = "Your third-party account on %s has ended, and your consent is withdrawn."
+	textConsentUsage   = "Usage: `$cmdprefix consent [show|withdraw]`"
+	textNoLogins       = "You are not logged in. Send `login` to see whether and how you can."
+	textReconnecting   = "Reconnecting %s."
+	textCryptoOff      = "This bridge does not encrypt rooms."
+	textSessionDropped = "The room's encryption session is dropped. The next message from the network starts a new one."
+)
+
+func textConsent(n network.Network, version, country, given, identifier, status string) string {
+	return fmt.Sprintf("%s: you agreed to version %s of the terms on %s and stated that you live in %s. You are enlisted as %s (%s). Use `consent withdraw` to end this.",
+		n.DisplayName(), version, given, country, identifier, status)
+}
+
+func textState(state status.BridgeStateEvent) string {
+	switch state {
+	case status.StateConnected:
+		return "connected"
+	case status.StateConnecting:
+		return "connecting"
+	case status.StateTransientDisconnect:
+		return "the connection broke, and is being made again"
+	case status.StateBadCredentials:
+		return "refused by the network"
+	default:
+		return "not connected"
+	}
+}
