@@ -49,7 +49,7 @@ func (n *Network) answerPhone(u *user, what string, child binary.Node) ([]binary
 	case "get w:interop integrator":
 		return []binary.Node{n.integratorList(u)}, 0
 	case "set w:interop opt_in_integrators":
-		return n.optIn(u, child.GetChildByTag("integrator_list"))
+		return n.optIn(u, childOf(child, "integrator_list"))
 	case "get w:interop users":
 		return n.findUsers(child)
 	case "get w:interop reachability_settings":
@@ -58,7 +58,7 @@ func (n *Network) answerPhone(u *user, what string, child binary.Node) ([]binary
 		u.setReachability(child)
 		return []binary.Node{u.reachability()}, 0
 	case "set w:interop blocklist":
-		return nil, u.block(child.GetChildByTag("item"))
+		return nil, u.block(childOf(child, "item"))
 	case "set encrypt registration":
 		return nil, 0
 	default:

@@ -111,7 +111,7 @@ func (n *Network) deviceList(asked binary.Node) ([]binary.Node, int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var users []binary.Node
-	list := asked.GetChildByTag("list")
+	list := childOf(asked, "list")
 	for _, child := range list.GetChildren() {
 		jid, ok := child.Attrs["jid"].(types.JID)
 		if !ok {

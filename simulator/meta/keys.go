@@ -46,27 +46,27 @@ func bytesOf(node xml.Node, length int) ([]byte, error) {
 
 // readKeyUpload reads the children of a key upload or of the keys in a retry receipt.
 func readKeyUpload(node xml.Node) (keys publicKeys, err error) {
-	registration, err := bytesOf(node.GetChildByTag("registration"), 4)
+	registration, err := bytesOf(childOf(node, "registration"), 4)
 	if err != nil {
 		return keys, err
 	}
 	keys.registration = binary.BigEndian.Uint32(registration)
-	kind, err := bytesOf(node.GetChildByTag("type"), 1)
+	kind, err := bytesOf(childOf(node, "type"), 1)
 	if err != nil || kind[0] != ecc.DjbType {
 		return keys, fmt.Errorf("type: want the byte %d", ecc.DjbType)
 	}
-	identity, err := bytesOf(node.GetChildByTag("identity"), 32)
+	identity, err := bytesOf(childOf(node, "identity"), 32)
 	if err != nil {
 		return keys, err
 	}
 	keys.identity = [32]byte(identity)
-	if keys.signed, err = readSignedKey(node.GetChildByTag("skey")); err != nil {
+	if keys.signed, err = readSignedKey(childOf(node, "skey")); err != nil {
 		return keys, err
 	}
 	if !keys.signed.signedBy(keys.identity) {
 		return keys, fmt.Errorf("skey: signature is not by the identity")
 	}
-	list := node.GetChildByTag("list")
+	list := childOf(node, "list")
 	for _, child := range list.GetChildren() {
 		key, err := readOneTimeKey(child)
 		if err != nil {
@@ -78,11 +78,11 @@ func readKeyUpload(node xml.Node) (keys publicKeys, err error) {
 }
 
 func readOneTimeKey(node xml.Node) (key oneTimeKey, err error) {
-	id, err := bytesOf(node.GetChildByTag("id"), 3)
+	id, err := bytesOf(childOf(node, "id"), 3)
 	if err != nil {
 		return key, err
 	}
-	value, err := bytesOf(node.GetChildByTag("value"), 32)
+	value, err := bytesOf(childOf(node, "value"), 32)
 	if err != nil {
 		return key, err
 	}
@@ -94,7 +94,7 @@ func readSignedKey(node xml.Node) (key signedKey, err error) {
 	if err != nil {
 		return key, fmt.Errorf("skey: %w", err)
 	}
-	signature, err := bytesOf(node.GetChildByTag("signature"), 64)
+	signature, err := bytesOf(childOf(node, "signature"), 64)
 	if err != nil {
 		return key, err
 	}

@@ -33,7 +33,7 @@ func (p *Person) Integrators() ([]int, error) {
 		return nil, err
 	}
 	var on []int
-	list := answer.GetChildByTag("integrator_list")
+	list := childOf(answer, "integrator_list")
 	for _, child := range list.GetChildren() {
 		if textOf(child.Attrs["opted_in"]) == "true" {
 			on = append(on, atoi(textOf(child.Attrs["id"]), 0))
@@ -83,7 +83,7 @@ func (p *Person) choose(integrators []int) error {
 	if err != nil {
 		return err
 	}
-	done := answer.GetChildByTag("integrator_list")
+	done := childOf(answer, "integrator_list")
 	for _, child := range done.GetChildren() {
 		if refusal, found := child.GetOptionalChildByTag("error"); found {
 			return fmt.Errorf("integrator %v refused with code %v", child.Attrs["id"], refusal.Attrs["code"])
@@ -99,10 +99,10 @@ func (p *Person) Find(integrator int, externalID string) (jid string, err error)
 	if err != nil {
 		return "", err
 	}
-	user := answer.GetChildByTag("users", "user")
+	user := childOf(answer, "users", "user")
 	found, ok := user.Attrs["jid"].(types.JID)
 	if !ok {
-		refusal := user.GetChildByTag("error")
+		refusal := childOf(user, "error")
 		return "", fmt.Errorf("integrator %d has no user %q: code %v", integrator, externalID, refusal.Attrs["code"])
 	}
 	return jidText(found), nil

@@ -96,7 +96,7 @@ func (p *Person) open(node binary.Node) (h *Heard, fresh bool) {
 			return &p.heard[i], false
 		}
 	}
-	enc := node.GetChildByTag("enc")
+	enc := childOf(node, "enc")
 	padded, err := p.signal.decrypt(from, enc)
 	if errors.Is(err, signalerror.ErrOldCounter) {
 		p.n.finding("old-counter", fmt.Sprintf("%s sent %s under a used Signal counter", jidText(from), id))
@@ -193,7 +193,7 @@ func (p *Person) handleReceipt(node binary.Node) {
 
 // handleRetry sends a message again to a client that could not read it. p.mu is held.
 func (p *Person) handleRetry(from types.JID, node binary.Node) {
-	retry := node.GetChildByTag("retry")
+	retry := childOf(node, "retry")
 	id := textOf(retry.Attrs["id"])
 	message, known := p.sent[id]
 	if !known || message.to != from {
@@ -201,7 +201,7 @@ func (p *Person) handleRetry(from types.JID, node binary.Node) {
 		return
 	}
 	if bundle, found := node.GetOptionalChildByTag("keys"); found {
-		children := append([]binary.Node{node.GetChildByTag("registration")}, bundle.GetChildren()...)
+		children := append([]binary.Node{childOf(node, "registration")}, bundle.GetChildren()...)
 		k, err := readKeyUpload(binary.Node{Tag: "keys", Content: children})
 		if err == nil {
 			if key, found := bundle.GetOptionalChildByTag("key"); found {
@@ -236,7 +236,7 @@ func (p *Person) handleNotification(node binary.Node) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if ping, found := node.GetOptionalChildByTag("ping"); found {
-		integrator := ping.GetChildByTag("integrator")
+		integrator := childOf(ping, "integrator")
 		p.pings = append(p.pings, Ping{DisplayName: textOf(ping.Attrs["display_name"]), Integrator: atoi(textOf(integrator.Attrs["id"]), 0)})
 		p.change()
 		return

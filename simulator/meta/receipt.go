@@ -66,7 +66,7 @@ func (n *Network) receiptAllowed(d *device, u *user, kind, id string) bool {
 func receiptIDs(node binary.Node) []string {
 	id, _ := node.Attrs["id"].(string)
 	ids := []string{id}
-	list := node.GetChildByTag("list")
+	list := childOf(node, "list")
 	if list.Tag != "list" {
 		return ids
 	}

@@ -194,7 +194,7 @@ func (n *Network) phoneMessage(u *user, node binary.Node) binary.Node {
 		d := n.deviceOf(e)
 		d.partners[u.lid.User] = true
 		delete(d.refused, u.lid.User)
-		n.enqueue(d, toClient(u, id, kind, at, n.mangle(d, u, id, node.GetChildByTag("enc"))))
+		n.enqueue(d, toClient(u, id, kind, at, n.mangle(d, u, id, childOf(node, "enc"))))
 		return 0
 	}()
 	answer := n.ack(node, at, code)

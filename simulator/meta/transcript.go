@@ -74,3 +74,12 @@ func shorten(node binary.Node) binary.Node {
 
 // Transcript is what went over the wire lately, one stanza a line as text XML, contents shortened.
 func (n *Network) Transcript() string { return n.transcript.text() }
+
+// childOf finds a descendant by the tags that lead to it, an empty node if there is none.
+// (The library's GetChildByTag gives the last node on the way instead.)
+func childOf(node binary.Node, tags ...string) binary.Node {
+	if child, found := node.GetOptionalChildByTag(tags...); found {
+		return child
+	}
+	return binary.Node{}
+}
