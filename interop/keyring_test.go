@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,11 +13,24 @@ import (
 )
 
 // clock is a time that tests move.
-type clock struct{ at time.Time }
+type clock struct {
+	mutex sync.Mutex
+	at    time.Time
+}
 
-func newClock() *clock                   { return &clock{at: time.Unix(1_790_000_000, 0)} }
-func (c *clock) now() time.Time          { return c.at }
-func (c *clock) advance(d time.Duration) { c.at = c.at.Add(d) }
+func newClock() *clock { return &clock{at: time.Unix(1_790_000_000, 0)} }
+
+func (c *clock) now() time.Time {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return c.at
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.at = c.at.Add(d)
+}
 
 func openRing(t *testing.T, dir string, c *clock) *keyring {
 	t.Helper()
