@@ -1,0 +1,186 @@
+package database
+
+import (
+	"context"
+	"fmt"
+
+	"go.mau.fi/util/dbutil"
+)
+
+// InboxState is how far an inbox row has come.
+type InboxState string
+
+// The states of an inbox row. New and retry rows are open; done and quarantined rows have no payload that anybody needs.
+const (
+	InboxNew         InboxState = "new"
+	InboxRetry       InboxState = "retry"
+	InboxHeld        InboxState = "held"
+	InboxDone        InboxState = "done"
+	InboxQuarantined InboxState = "quarantined"
+)
+
+// InboxRow is one event of a network on its way to Matrix. Times are Unix milliseconds.
+type InboxRow struct {
+	Seq int64
+	// Login, Chat, Sender, RemoteID and Kind together are the event's identity.
+	Login, Chat, Sender, RemoteID, Kind string
+	// Receiver is the login that a chat's room belongs to, empty for rooms that logins share.
+	Receiver string
+	// Target is the message that the event changes, empty for messages.
+	Target string
+	// OrderTS is the network's time of the event, never later than ReceivedAt.
+	OrderTS, ReceivedAt int64
+	Payload             []byte
+	State               InboxState
+	Attempts            int
+	ErrorClass          string
+	HoldUntil, DoneAt   int64
+	Epoch               int64
+}
+
+// InboxLane names the rows that must be delivered in order: those of one room.
+type InboxLane struct{ Chat, Receiver string }
+
+const (
+	inboxColumns = `seq, login_id, chat_id, receiver, sender_id, remote_id, kind, target_id, order_ts, received_at,
+		payload, state, attempts, error_class, hold_until, done_at, epoch`
+	insertInboxQuery = `INSERT INTO cw_inbox (bridge_id, ` + inboxColumns + `)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`
+	openInboxQuery = `SELECT ` + inboxColumns + ` FROM cw_inbox
+		WHERE bridge_id = $1 AND chat_id = $2 AND receiver = $3 AND state IN ('new', 'retry') ORDER BY order_ts, seq LIMIT $4`
+	inboxLanesQuery = `SELECT DISTINCT chat_id, receiver FROM cw_inbox WHERE bridge_id = $1 AND state IN ('new', 'retry')`
+	countInboxQuery = `SELECT login_id, COUNT(*) FROM cw_inbox WHERE bridge_id = $1 AND state IN ('new', 'retry', 'held') GROUP BY login_id`
+	retryInboxQuery = `UPDATE cw_inbox SET state = 'retry', attempts = $3, error_class = $4
+		WHERE bridge_id = $1 AND seq = $2 AND state IN ('new', 'retry')`
+	endInboxQuery = `UPDATE cw_inbox SET state = $3, attempts = $4, error_class = $5, done_at = $6, payload = $7
+		WHERE bridge_id = $1 AND seq = $2`
+	holdInboxQuery    = `UPDATE cw_inbox SET state = 'held', hold_until = $3 WHERE bridge_id = $1 AND seq = $2`
+	releaseInboxQuery = `UPDATE cw_inbox SET state = 'new', hold_until = 0
+		WHERE bridge_id = $1 AND chat_id = $2 AND receiver = $3 AND target_id = $4 AND state = 'held'`
+	overdueInboxQuery     = `SELECT DISTINCT chat_id, receiver FROM cw_inbox WHERE bridge_id = $1 AND state = 'held' AND hold_until < $2`
+	openOverdueInboxQuery = `UPDATE cw_inbox SET state = 'new' WHERE bridge_id = $1 AND state = 'held' AND hold_until < $2`
+	inboxByStateQuery     = `SELECT ` + inboxColumns + ` FROM cw_inbox WHERE bridge_id = $1 AND state = $2 ORDER BY seq LIMIT $3`
+)
+
+// AddInbox stores an event. It returns false if its identity is known already, in whatever state.
+func (j *Journal) AddInbox(ctx context.Context, r InboxRow) (bool, error) {
+	added, err := changed(j.db.Exec(ctx, insertInboxQuery, j.bridgeID, r.Seq, r.Login, r.Chat, r.Receiver, r.Sender, r.RemoteID,
+		r.Kind, r.Target, r.OrderTS, r.ReceivedAt, r.Payload, r.State, r.Attempts, r.ErrorClass, r.HoldUntil, r.DoneAt, r.Epoch))
+	if err != nil {
+		return false, fmt.Errorf("failed to store an inbox row: %w", err)
+	}
+	return added, nil
+}
+
+// OpenInbox returns the oldest open rows of a lane, in the order in which they must be delivered.
+func (j *Journal) OpenInbox(ctx context.Context, lane InboxLane, limit int) ([]InboxRow, error) {
+	return collect(ctx, j, scanInbox, openInboxQuery, j.bridgeID, lane.Chat, lane.Receiver, limit)
+}
+
+// InboxByState lists the oldest rows in a state, for operators.
+func (j *Journal) InboxByState(ctx context.Context, state InboxState, limit int) ([]InboxRow, error) {
+	return collect(ctx, j, scanInbox, inboxByStateQuery, j.bridgeID, state, limit)
+}
+
+// InboxLanes lists the lanes that have open rows.
+func (j *Journal) InboxLanes(ctx context.Context) ([]InboxLane, error) {
+	return collect(ctx, j, scanInboxLane, inboxLanesQuery, j.bridgeID)
+}
+
+func scanInboxLane(row dbutil.Scannable) (lane InboxLane, err error) {
+	err = row.Scan(&lane.Chat, &lane.Receiver)
+	return lane, err
+}
+
+// CountInbox counts the rows of each login that Matrix does not have yet.
+func (j *Journal) CountInbox(ctx context.Context) (map[string]int, error) {
+	type count struct {
+		login string
+		rows  int
+	}
+	counts, err := collect(ctx, j, func(row dbutil.Scannable) (c count, err error) {
+		err = row.Scan(&c.login, &c.rows)
+		return c, err
+	}, countInboxQuery, j.bridgeID)
+	of := map[string]int{}
+	for _, c := range counts {
+		of[c.login] = c.rows
+	}
+	return of, err
+}
+
+// RetryInbox notes a failed try of an open row.
+func (j *Journal) RetryInbox(ctx context.Context, seq int64, attempts int, errorClass string) error {
+	_, err := j.db.Exec(ctx, retryInboxQuery, j.bridgeID, seq, attempts, errorClass)
+	return err
+}
+
+// EndInbox closes a row as done or quarantined. The payload is kept only where it is given.
+func (j *Journal) EndInbox(ctx context.Context, r InboxRow) error {
+	_, err := j.db.Exec(ctx, endInboxQuery, j.bridgeID, r.Seq, r.State, r.Attempts, r.ErrorClass, r.DoneAt, r.Payload)
+	return err
+}
+
+// HoldInbox sets a row aside until its target is there, at most until a time.
+func (j *Journal) HoldInbox(ctx context.Context, seq, until int64) error {
+	_, err := j.db.Exec(ctx, holdInboxQuery, j.bridgeID, seq, until)
+	return err
+}
+
+// ReleaseInbox opens the rows that wait for a message. It returns whether there were any.
+func (j *Journal) ReleaseInbox(ctx context.Context, lane InboxLane, target string) (bool, error) {
+	return changed(j.db.Exec(ctx, releaseInboxQuery, j.bridgeID, lane.Chat, lane.Receiver, target))
+}
+
+// ReleaseOverdueInbox opens the held rows whose time is over, for one last try: they keep their HoldUntil.
+// It returns their lanes.
+func (j *Journal) ReleaseOverdueInbox(ctx context.Context, now int64) ([]InboxLane, error) {
+	lanes, err := collect(ctx, j, scanInboxLane, overdueInboxQuery, j.bridgeID, now)
+	if err != nil || len(lanes) == 0 {
+		return nil, err
+	}
+	_, err = j.db.Exec(ctx, openOverdueInboxQuery, j.bridgeID, now)
+	return lanes, err
+}
+
+func scanInbox(row dbutil.Scannable) (r InboxRow, err error) {
+	err = row.Scan(&r.Seq, &r.Login, &r.Chat, &r.Receiver, &r.Sender, &r.RemoteID, &r.Kind, &r.Target, &r.OrderTS, &r.ReceivedAt,
+		&r.Payload, &r.State, &r.Attempts, &r.ErrorClass, &r.HoldUntil, &r.DoneAt, &r.Epoch)
+	return r, err
+}
+
+// ReceiptRow is the newest receipt of one reader and kind in a chat that Matrix has not shown yet.
+type ReceiptRow struct {
+	Login, Chat, Reader, Kind string
+	Payload                   []byte
+	UpdatedAt                 int64
+}
+
+const (
+	putReceiptQuery = `INSERT INTO cw_receipt (bridge_id, login_id, chat_id, reader_id, kind, payload, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (bridge_id, login_id, chat_id, reader_id, kind) DO UPDATE SET payload = excluded.payload, updated_at = excluded.updated_at`
+	dropReceiptQuery = `DELETE FROM cw_receipt WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND reader_id = $4
+		AND kind = $5 AND updated_at <= $6`
+	allReceiptsQuery = `SELECT login_id, chat_id, reader_id, kind, payload, updated_at FROM cw_receipt WHERE bridge_id = $1 ORDER BY updated_at`
+)
+
+// PutReceipt stores a receipt over the last one of the same reader and kind.
+func (j *Journal) PutReceipt(ctx context.Context, r ReceiptRow) error {
+	_, err := j.db.Exec(ctx, putReceiptQuery, j.bridgeID, r.Login, r.Chat, r.Reader, r.Kind, r.Payload, r.UpdatedAt)
+	return err
+}
+
+// DropReceipt forgets a receipt that was shown, unless a newer one has replaced it.
+func (j *Journal) DropReceipt(ctx context.Context, r ReceiptRow) error {
+	_, err := j.db.Exec(ctx, dropReceiptQuery, j.bridgeID, r.Login, r.Chat, r.Reader, r.Kind, r.UpdatedAt)
+	return err
+}
+
+// Receipts returns all receipts that Matrix has not shown yet.
+func (j *Journal) Receipts(ctx context.Context) ([]ReceiptRow, error) {
+	return collect(ctx, j, func(row dbutil.Scannable) (r ReceiptRow, err error) {
+		err = row.Scan(&r.Login, &r.Chat, &r.Reader, &r.Kind, &r.Payload, &r.UpdatedAt)
+		return r, err
+	}, allReceiptsQuery, j.bridgeID)
+}
