@@ -38,6 +38,7 @@ func tuned() [][2]string {
 			"    # Maximum number of connections. Idle ones are kept: opening one costs more than keeping it.\n" +
 				"    max_open_conns: 5\n    max_idle_conns: 5\n",
 		},
+		{"        avatar: \n", "        avatar: \"\"\n"},
 		{
 			"    # Whether the bridge should send a read receipt after successfully bridging a message.\n",
 			"    # Whether the bridge should send a read receipt after successfully bridging a message. That would say \"sent\" with\n" +
