@@ -23,7 +23,8 @@ const (
 	maxHeader      = 16 << 10
 	maxBody        = 256 << 10
 	maxConnections = 64
-	closeTimeout   = 5 * time.Second
+	// closeTimeout is ample for answers that are small and made in memory.
+	closeTimeout = time.Second
 )
 
 // Listen is the `listen.provider` part of the configuration: the public listener.

@@ -29,7 +29,7 @@ func TestEnlistAndConnect(t *testing.T) {
 
 	token, err := w.ConnectToken(t.Context(), enlistment.Address, testKeys(1).Noise)
 	require.NoError(t, err)
-	response, err := http.Get("http://" + w.Addr() + "/.well-known/jwks.json")
+	response, err := fetch("http://" + w.Addr() + "/.well-known/jwks.json")
 	require.NoError(t, err)
 	keySet, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
@@ -286,7 +286,7 @@ func TestProviderBeforeStartAndAfterStop(t *testing.T) {
 	require.ErrorContains(t, w.Start(t.Context()), "running already")
 	w.Stop()
 	require.Empty(t, w.Addr())
-	_, err = http.Get("http://" + address + keySetPath)
+	_, err = fetch("http://" + address + keySetPath)
 	require.Error(t, err, "nobody listens any more")
 	w.Stop()
 }

@@ -58,7 +58,7 @@ func newRegistry(t *testing.T, now func() time.Time) *registry {
 }
 
 func (r *registry) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	response, err := http.Get(r.issuer() + "/.well-known/jwks.json")
+	response, err := fetch(r.issuer() + "/.well-known/jwks.json")
 	if err != nil {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
@@ -86,6 +86,12 @@ func (r *registry) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		}
 		_, _ = io.WriteString(w, `{"items":[`+strings.Join(items, ",")+`],"next":null}`)
 	}
+}
+
+// fetch leaves no connection behind that a stopping provider would wait for.
+func fetch(address string) (*http.Response, error) {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	return client.Get(address)
 }
 
 func (r *registry) enlist(w http.ResponseWriter, request *http.Request, claims map[string]any) {
