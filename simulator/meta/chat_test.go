@@ -94,7 +94,7 @@ func TestLoginRefused(t *testing.T) {
 		finding  string
 	}{
 		"bad signature": {reason: "414", change: func(w *world, c *bareClient) { w.provider.key = newSigningKey(w.t, "ES256") }},
-		"foreign key under a known kid": {reason: "414", change: func(w *world, _ *bareClient) {
+		"foreign key under a known kid": {reason: "414", finding: "token-invalid", change: func(w *world, _ *bareClient) {
 			other := newSigningKey(w.t, "ES256")
 			other.kid = w.provider.key.kid
 			w.provider.key = other
@@ -108,7 +108,7 @@ func TestLoginRefused(t *testing.T) {
 			c.claims = func(m map[string]any) { m["jti"] = "AAAAAAAAAAAAAAAAAAAAAA" }
 			require.Equal(w.t, "success", c.login().Tag)
 		}},
-		"wrong audience": {reason: "414", change: func(_ *world, c *bareClient) {
+		"wrong audience": {reason: "414", finding: "token-invalid", change: func(_ *world, c *bareClient) {
 			c.claims = func(m map[string]any) { m["aud"] = "urn:meta:interop:messenger" }
 		}},
 		"cnf is another Noise key": {reason: "414", change: func(_ *world, c *bareClient) { c.user.noise = *keys.NewKeyPair().Pub }},
@@ -166,7 +166,10 @@ func TestUpgradeHeaders(t *testing.T) {
 	anna := w.enlisted("anna")
 	since := strconv.FormatInt(time.Now().Unix(), 10)
 	for address, status := range map[string]string{"": "400", "10.0.0.1": "400", "nonsense": "400", "198.51.100.7": "451"} {
-		anna.header = http.Header{headerMode: {modeProxy}, headerClientIP: {address}, headerSince: {since}}
+		anna.header = http.Header{}
+		anna.header.Set(headerMode, modeProxy)
+		anna.header.Set(headerClientIP, address)
+		anna.header.Set(headerSince, since)
 		require.ErrorContains(t, anna.dial(), status)
 	}
 	anna.header.Set(headerClientIP, "203.0.113.7")

@@ -40,6 +40,7 @@ type connection struct {
 
 	// device is who logged in, nil before; guarded by the model's lock.
 	device *device
+	over   bool // the client was told so; what it still sends does not count
 	mode   string
 }
 
@@ -214,6 +215,7 @@ func (c *connection) isSilent() bool {
 
 // finish sends a last stanza and closes some time later, as clients drop what comes right before a close.
 func (c *connection) finish(last binary.Node) {
+	c.n.detach(c)
 	c.send(last)
 	c.mu.Lock()
 	c.closing = true

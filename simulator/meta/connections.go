@@ -55,6 +55,19 @@ func (n *Network) forget(c *connection) {
 	}
 	defer n.work.Done()
 	delete(n.connections, c.id)
+	c.leave()
+}
+
+// detach leaves a connection's device offline, while the connection may still be open.
+func (n *Network) detach(c *connection) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	c.leave()
+	c.over = true
+}
+
+// leave puts the device offline, if it is still on this connection. The model must be locked.
+func (c *connection) leave() {
 	if d := c.device; d != nil && d.conn == c {
 		d.conn, d.active = nil, false
 		d.rewind()
@@ -64,12 +77,15 @@ func (n *Network) forget(c *connection) {
 // name is how the transcript calls a connection.
 func (c *connection) name() string { return fmt.Sprintf("#%d", c.id) }
 
-// Connections lists the open connections, oldest first.
+// Connections lists the open connections, oldest first, without those that were told to end.
 func (n *Network) Connections() []ConnInfo {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	infos := make([]ConnInfo, 0, len(n.connections))
 	for _, c := range n.connections {
+		if c.over {
+			continue
+		}
 		info := ConnInfo{ID: c.id, Mode: c.mode, Since: c.since}
 		if d := c.device; d != nil {
 			info.JID, info.Account, info.Active = jidText(d.jid), d.jid.User, d.active
@@ -88,6 +104,9 @@ func (n *Network) DropConnections(account, how string) int {
 	var victims []*connection
 	for _, c := range n.connections {
 		d := c.device
+		if c.over {
+			continue
+		}
 		if account == "" || (d != nil && (d.jid.User == account || jidText(d.jid) == account)) {
 			victims = append(victims, c)
 		}
@@ -131,7 +150,7 @@ func (n *Network) login(c *connection, d *device) {
 	d.conn, d.active, c.device = c, false, d
 	d.rewind()
 	n.mu.Unlock()
-	if old != nil {
+	if old != nil && old != c {
 		old.drop(dropReplaced)
 	}
 }

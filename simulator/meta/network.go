@@ -51,6 +51,7 @@ type Network struct {
 
 // New starts a network on loopback. [Network.Close] ends it.
 func New(opts ...Option) (*Network, error) {
+	silenceSignal()
 	cfg := defaults()
 	if err := cfg.fromEnvironment(); err != nil {
 		return nil, err

@@ -10,8 +10,11 @@ import (
 // fromClient takes one stanza of a client.
 func (n *Network) fromClient(c *connection, node binary.Node) {
 	n.mu.Lock()
-	d := c.device
+	d, over := c.device, c.over || (c.device != nil && c.device.conn != c)
 	n.mu.Unlock()
+	if over {
+		return
+	}
 	if d == nil {
 		n.finding("stanza-before-login", fmt.Sprintf("connection #%d: <%s>", c.id, node.Tag))
 		return
