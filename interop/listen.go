@@ -80,9 +80,9 @@ func (p *Provider) listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("failed to listen for the network's requests: %w", err)
 	}
-	p.listener = netutil.LimitListener(listener, maxConnections)
+	listener = netutil.LimitListener(listener, maxConnections)
 	if config != nil {
-		p.listener = tls.NewListener(p.listener, config)
+		listener = tls.NewListener(listener, config)
 	}
 	p.server = &http.Server{
 		Handler:           http.MaxBytesHandler(p.web, maxBody),
@@ -92,13 +92,14 @@ func (p *Provider) listen(ctx context.Context) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 	}
-	server, open := p.server, p.listener
+	server, address := p.server, listener.Addr().String()
+	p.address.Store(&address)
 	p.done.Go(func() {
-		if err := server.Serve(open); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			p.log.Err(err).Msg("The provider's listener ended")
 		}
 	})
-	p.log.Info().Stringer("address", open.Addr()).Msg("Listening for the network's requests")
+	p.log.Info().Str("address", address).Msg("Listening for the network's requests")
 	return nil
 }
 
@@ -112,5 +113,6 @@ func (p *Provider) closeListener() {
 	if err := p.server.Shutdown(ctx); err != nil {
 		_ = p.server.Close()
 	}
-	p.server, p.listener = nil, nil
+	p.server = nil
+	p.address.Store(nil)
 }

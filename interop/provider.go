@@ -3,7 +3,6 @@ package interop
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -47,11 +46,11 @@ type Provider struct {
 	// users has one lock for each user and network, so that enlisting happens once at a time.
 	users sync.Map
 
-	started  atomic.Bool
-	stop     context.CancelFunc
-	done     sync.WaitGroup
-	server   *http.Server
-	listener net.Listener
+	started atomic.Bool
+	stop    context.CancelFunc
+	done    sync.WaitGroup
+	server  *http.Server
+	address atomic.Pointer[string]
 	// kick wakes the caretaker for a withdrawal that is not confirmed yet.
 	kick chan struct{}
 }
@@ -130,10 +129,10 @@ func (p *Provider) Handler() http.Handler { return p.web }
 
 // Addr is where the provider listens, empty if it does not.
 func (p *Provider) Addr() string {
-	if p.listener == nil {
-		return ""
+	if address := p.address.Load(); address != nil {
+		return *address
 	}
-	return p.listener.Addr().String()
+	return ""
 }
 
 // RotateSigningKey makes the next signing key the current one at once. The old key

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,8 +39,8 @@ type entry struct {
 type registry struct {
 	t      *testing.T
 	server *httptest.Server
-	// issuer is the provider's address, where the key set is read from for each request.
-	issuer func() string
+	// issuer is the provider's address, where the key set is read for each request.
+	issuer atomic.Pointer[string]
 	now    func() time.Time
 
 	mutex   sync.Mutex
@@ -58,7 +59,7 @@ func newRegistry(t *testing.T, now func() time.Time) *registry {
 }
 
 func (r *registry) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	response, err := fetch(r.issuer() + "/.well-known/jwks.json")
+	response, err := fetch(*r.issuer.Load() + "/.well-known/jwks.json")
 	if err != nil {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
@@ -169,7 +170,6 @@ func newWorld(t *testing.T, changes ...func(*Config)) *world {
 	t.Helper()
 	c := newClock()
 	w := &world{clock: c, registry: newRegistry(t, c.now), db: openDatabase(t), dir: t.TempDir()}
-	w.registry.issuer = func() string { return "http://" + w.Addr() }
 	w.start(t, changes...)
 	return w
 }
@@ -189,7 +189,11 @@ func (w *world) start(t *testing.T, changes ...func(*Config)) {
 		service.retry.pause = func(ctx context.Context, _ time.Duration) error { return pause(ctx, time.Millisecond) }
 	}
 	w.Provider = provider
+	none := "http://127.0.0.1:1"
+	w.registry.issuer.Store(&none)
 	require.NoError(t, provider.Start(t.Context()))
+	issuer := "http://" + provider.Addr()
+	w.registry.issuer.Store(&issuer)
 	t.Cleanup(provider.Stop)
 }
 
