@@ -49,7 +49,7 @@ func TestProcessPrintsItsAddressesAndStopsOnSignals(t *testing.T) {
 
 		lines := bufio.NewReader(out)
 		line, err := lines.ReadBytes('\n')
-		require.NoError(t, err, diagnostics.String())
+		require.NoError(t, err)
 		var printed meta.Info
 		require.NoError(t, json.Unmarshal(line, &printed))
 		require.EqualValues(t, 7, printed.Seed)

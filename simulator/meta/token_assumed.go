@@ -95,14 +95,7 @@ func (v *verifier) verify(ctx context.Context, raw, purpose, product string) (*c
 	if c.Integrator, refused = v.integratorOf(c.Issuer); refused != nil {
 		return nil, refused
 	}
-	if v.n.Profile() != Calm && v.n.roll("cold-key-set", token.text("jti")) < 0.05 {
-		v.keys.forget(c.Issuer) // a key set may be fetched at any time
-	}
-	key, err := v.keys.find(ctx, c.Issuer, token.kid)
-	if err != nil {
-		return nil, &tokenError{Code: codeKeyUnknown, Reason: err.Error()}
-	}
-	if refused = token.verifySignature(key); refused != nil {
+	if refused = v.checkSignature(ctx, token, c.Issuer); refused != nil {
 		return nil, refused
 	}
 	if refused = c.checkAudience(token, purpose, product); refused != nil {
@@ -122,15 +115,25 @@ func (v *verifier) verify(ctx context.Context, raw, purpose, product string) (*c
 		}
 		return c, nil
 	}
-	if proved, refused := token.seconds("auth_time"); refused != nil {
+	if refused = token.checkProof(now); refused != nil {
 		return nil, refused
-	} else if proved.After(now.Add(clockSkew)) {
-		return nil, tokenInvalid("auth_time is in the future")
 	}
 	if refused = c.readUser(token, purpose); refused != nil {
 		return nil, refused
 	}
 	return c, nil
+}
+
+// checkSignature reads the key that the token names from its issuer.
+func (v *verifier) checkSignature(ctx context.Context, token *parsedToken, issuer string) *tokenError {
+	if v.n.Profile() != Calm && v.n.roll("cold-key-set", token.text("jti")) < 0.05 {
+		v.keys.forget(issuer) // a key set may be fetched at any time
+	}
+	key, err := v.keys.find(ctx, issuer, token.kid)
+	if err != nil {
+		return &tokenError{Code: codeKeyUnknown, Reason: err.Error()}
+	}
+	return token.verifySignature(key)
 }
 
 // parsedToken is a token taken apart, not yet trusted.
@@ -251,6 +254,15 @@ func (t *parsedToken) checkTimes(now time.Time) (time.Time, *tokenError) {
 		return expired("not valid yet")
 	}
 	return expires, nil
+}
+
+// checkProof checks when the user last proved to own the account.
+func (t *parsedToken) checkProof(now time.Time) *tokenError {
+	proved, refused := t.seconds("auth_time")
+	if refused == nil && proved.After(now.Add(clockSkew)) {
+		return tokenInvalid("auth_time is in the future")
+	}
+	return refused
 }
 
 // integratorOf finds the provider that signs under the issuer, which alone tells who is calling.
