@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -44,6 +45,19 @@ func loginPayload(account uint64, product Product, token string, readReceipts bo
 			EnableReadReceipts: proto.Bool(readReceipts), // assumed: U6
 		},
 	}
+}
+
+// upgradeHeaders are the headers of the websocket's request: ours, and the mode of
+// connection where they do not name one (docs/protocol.md#upgrade-headers).
+func upgradeHeaders(ours http.Header) http.Header {
+	headers := ours.Clone()
+	if headers == nil {
+		headers = make(http.Header)
+	}
+	if headers.Get("X-Interop-Mode") == "" { // assumed: U5
+		headers.Set("X-Interop-Mode", "client")
+	}
+	return headers
 }
 
 // messageStanza is a message of ours: one flat envelope (docs/protocol.md#messages).

@@ -136,7 +136,7 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 	if c.cfg.URL != "" {
 		l.socket.URL = c.cfg.URL
 	}
-	maps.Copy(l.socket.HTTPHeaders, c.cfg.Headers)
+	maps.Copy(l.socket.HTTPHeaders, upgradeHeaders(c.cfg.Headers))
 	// The connection outlives ctx by a moment, to be closed politely; only dialling ends with it.
 	connCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
