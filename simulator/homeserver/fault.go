@@ -74,6 +74,11 @@ func (hs *Server) Fault(fault Fault) *FaultHandle {
 	return h
 }
 
+// ActingAs matches the requests that an application service makes as one of its users.
+func ActingAs(userID string) func(*http.Request) bool {
+	return func(r *http.Request) bool { return r.URL.Query().Get("user_id") == userID }
+}
+
 // faults in force; number lets requests pass without the lock when there are none.
 type faults struct {
 	number atomic.Int32

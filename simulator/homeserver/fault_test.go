@@ -127,3 +127,22 @@ func TestDownRefusesConnectionsAndUpKeepsTheAddress(t *testing.T) {
 	require.Positive(t, hs.Connections())
 	require.Equal(t, 2, hs.Requests()["PUT /_matrix/client/v3/rooms/{room}/send/{type}/{txn}"])
 }
+
+func TestFaultForOneGhostOnly(t *testing.T) {
+	ctx, hs := timeLimit(t), homeserver.Start(t, homeserver.Appservice(registration("")))
+	bob, carol := ghost(t, hs, "net_bob"), ghost(t, hs, "net_carol")
+	hs.Fault(homeserver.Fault{Kind: homeserver.Status429, Match: homeserver.ActingAs("@net_bob:localhost")})
+	_, err := bob.Whoami(ctx)
+	require.ErrorIs(t, err, mautrix.MLimitExceeded)
+	_, err = carol.Whoami(ctx)
+	require.NoError(t, err)
+}
+
+func TestLatencyHoldsBackAnswers(t *testing.T) {
+	hs := homeserver.Start(t, homeserver.Latency(30*time.Millisecond))
+	start := time.Now()
+	resp, err := http.Get(hs.URL() + "/_matrix/client/versions")
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.GreaterOrEqual(t, time.Since(start), 30*time.Millisecond)
+}

@@ -126,7 +126,15 @@ func TestAwait(t *testing.T) {
 	made, err := alice.CreateRoom(ctx, &mautrix.ReqCreateRoom{})
 	require.NoError(t, err)
 	go func() { _, _ = alice.SendText(ctx, made.RoomID, "expected") }()
-	ev, err := hs.Await(ctx, func(ev homeserver.Event) bool { return bodyOf(ev.Content) == "expected" })
+	expected := func(ev homeserver.Event) bool { return bodyOf(ev.Content) == "expected" }
+	ev, err := hs.Await(ctx, 0, expected)
 	require.NoError(t, err)
 	require.Equal(t, "@alice:localhost", ev.Sender)
+	again, err := hs.Await(ctx, 0, expected)
+	require.NoError(t, err)
+	require.Equal(t, ev, again, "the past counts as well")
+	impatient, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = hs.Await(impatient, ev.Position, expected)
+	require.ErrorIs(t, err, context.Canceled)
 }

@@ -3,6 +3,7 @@ package homeserver
 import (
 	"context"
 	"fmt"
+	"sort"
 )
 
 // waiter is somebody who wants to know when something changes: a /sync, or a test (user is empty then).
@@ -47,30 +48,41 @@ func (hs *Server) wakeUser(userID string) {
 	}
 }
 
-// Await waits for an event, past or future, of any room.
-func (hs *Server) Await(ctx context.Context, match func(Event) bool) (Event, error) {
+// Await waits for an event of any room whose position is greater than after (0: any), past or future. Events are shown
+// to match in order, each once.
+func (hs *Server) Await(ctx context.Context, after int64, match func(Event) bool) (Event, error) {
 	hs.mu.Lock()
 	w := hs.newWaiter("")
 	hs.mu.Unlock()
 	defer hs.dropWaiter(w)
-	seen := 0
 	for {
-		hs.mu.Lock()
-		news := make([]Event, 0, len(hs.events)-seen)
-		for _, e := range hs.events[seen:] {
-			news = append(news, e.Event)
-		}
-		hs.mu.Unlock()
+		news := hs.eventsAfter(after)
 		for _, ev := range news {
 			if match(ev) {
 				return ev, nil
 			}
+			after = ev.Position
 		}
-		seen += len(news)
+		if len(news) > 0 {
+			continue
+		}
 		select {
 		case <-w.wake:
 		case <-ctx.Done():
 			return Event{}, fmt.Errorf("failed to see the event: %w", ctx.Err())
 		}
 	}
+}
+
+// eventsAfter copies some events at a time, so that a long history does not stop the server.
+func (hs *Server) eventsAfter(position int64) []Event {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	first := sort.Search(len(hs.events), func(i int) bool { return hs.events[i].Position > position })
+	last := min(len(hs.events), first+1000)
+	copies := make([]Event, 0, last-first)
+	for _, e := range hs.events[first:last] {
+		copies = append(copies, e.Event)
+	}
+	return copies
 }
