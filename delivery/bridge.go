@@ -1,0 +1,69 @@
+package delivery
+
+import (
+	"context"
+	"time"
+
+	"maunium.net/go/mautrix/bridgev2"
+	"maunium.net/go/mautrix/bridgev2/networkid"
+	"maunium.net/go/mautrix/event"
+	"maunium.net/go/mautrix/id"
+
+	"causeway/network"
+)
+
+// Bridge is what delivery asks of the bridge that it works for. Its methods are called from several goroutines.
+type Bridge interface {
+	// PortalKey names the room of a conversation.
+	PortalKey(login networkid.UserLoginID, conversation network.Address) networkid.PortalKey
+	// HandleRemote gives an event to its portal and waits until it is handled. The remote event that is
+	// queued must have the MutateContextFunc that [Carry] makes of ctx. The error of the result
+	// is [ErrNotReady] while the login is not loaded, and [ErrGone] when it does not exist any more.
+	HandleRemote(ctx context.Context, login networkid.UserLoginID, event network.Event) bridgev2.EventHandlingResult
+	// Bridged says whether bridgev2 knows a message.
+	Bridged(ctx context.Context, key networkid.PortalKey, message network.MessageID) (bool, error)
+	// Client returns a login's client. The error is [ErrNotReady] or [ErrGone] as above.
+	Client(ctx context.Context, login networkid.UserLoginID) (network.Client, error)
+	// Report tells the author of a Matrix event how it fares. An error has it told again at the next start.
+	Report(ctx context.Context, report Report) error
+	// Lost says where the login's user reads it that an event could not be shown. why is a plain word.
+	Lost(ctx context.Context, login networkid.UserLoginID, event network.Event, why string)
+}
+
+// Progress tells how far a message of a Matrix user has got.
+type Progress string
+
+// The steps that are reported. Sent and Failed are final.
+const (
+	// Delayed: not sent after [Timing.Delayed]; still trying.
+	Delayed Progress = "delayed"
+	// Sent: the network has acknowledged the message.
+	Sent Progress = "sent"
+	// Failed: the message will not be sent (any more). If it expired after an unknown outcome it may have arrived.
+	Failed Progress = "failed"
+)
+
+// Report is how a message of a Matrix user fares.
+type Report struct {
+	Login       networkid.UserLoginID
+	Room        id.RoomID
+	Event       id.EventID
+	Author      id.UserID
+	EventType   event.Type
+	MessageType event.MessageType
+	Progress    Progress
+	// Err is why, nil when sent. It wraps a sentinel of package network where one fits; after a restart only
+	// its text is left.
+	Err error
+	// MayHaveArrived: the message left us, and no answer ever came.
+	MayHaveArrived bool
+	// Time is the network's time of a sent message.
+	Time time.Time
+}
+
+// StatusInfo is the report's event as bridgev2 wants it for a message status.
+func (r Report) StatusInfo() *bridgev2.MessageStatusEventInfo {
+	return &bridgev2.MessageStatusEventInfo{
+		RoomID: r.Room, SourceEventID: r.Event, EventType: r.EventType, MessageType: r.MessageType, Sender: r.Author,
+	}
+}

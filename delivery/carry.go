@@ -1,0 +1,94 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"maunium.net/go/mautrix"
+	"maunium.net/go/mautrix/id"
+)
+
+// identity names a network's event for good; all that Matrix sees of it is derived from this.
+type identity struct{ chat, sender, remoteID, kind string }
+
+// carriage is one try of one event, carried by contexts from the lane down to the call of the homeserver.
+type carriage struct {
+	identity
+	// find looks an effect up among those that Matrix is known to have.
+	find func(marker string) (id.EventID, bool)
+	// remember notes an effect that Matrix has.
+	remember func(marker string, event id.EventID)
+
+	lock sync.Mutex
+	// calls counts the effects of each class, to tell those of one event apart.
+	calls map[string]int
+	// asked counts the effects that the homeserver was asked for and that it may have, or not.
+	asked int
+}
+
+type carriageKey struct{}
+
+// Carry returns a function that puts the delivery of ctx into another context. The bridge sets it as
+// MutateContextFunc of the remote event that it queues for [Bridge.HandleRemote]: bridgev2
+// handles events in contexts of its own, and the calls of the homeserver must know what they are for.
+func Carry(ctx context.Context) func(context.Context) context.Context {
+	carried := carriageOf(ctx)
+	return func(other context.Context) context.Context {
+		if carried == nil {
+			return other
+		}
+		other = context.WithValue(other, carriageKey{}, carried)
+		// the lane decides about tries, since only it knows whether the last one may have worked
+		return context.WithValue(other, mautrix.MaxAttemptsContextKey, 1)
+	}
+}
+
+func withCarriage(ctx context.Context, c *carriage) context.Context {
+	return context.WithValue(ctx, carriageKey{}, c)
+}
+
+func carriageOf(ctx context.Context) *carriage {
+	c, _ := ctx.Value(carriageKey{}).(*carriage)
+	return c
+}
+
+// effect names one call of the homeserver: the same at each try of the same event.
+func (c *carriage) effect(room id.RoomID, sender id.UserID, class string, part int) []string {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	if c.calls == nil {
+		c.calls = map[string]int{}
+	}
+	call := fmt.Sprintf("%s/%d", class, part)
+	number := c.calls[call]
+	c.calls[call]++
+	return effectOf(c.identity, room, sender, class, part, number)
+}
+
+func effectOf(i identity, room id.RoomID, sender id.UserID, class string, part, number int) []string {
+	return []string{
+		string(room), string(sender), class, i.chat, i.sender, i.remoteID, i.kind, fmt.Sprint(part), fmt.Sprint(number),
+	}
+}
+
+// ask notes that the homeserver is being asked for an effect.
+func (c *carriage) ask() {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	c.asked++
+}
+
+// answered notes that it is known whether the homeserver has the last effect.
+func (c *carriage) answered() {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	c.asked--
+}
+
+// inDoubt says whether the homeserver may have an effect that nobody remembers.
+func (c *carriage) inDoubt() bool {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	return c.asked > 0
+}

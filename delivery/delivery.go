@@ -1,0 +1,371 @@
+// Package delivery keeps the promise that what one side has accepted appears on the other exactly
+// once and in the order of its chat, whatever dies in between. It stands around bridgev2: a row in the
+// journal before every acknowledgement, an identity for every effect that is the same at each try, one
+// lane a conversation, and a look into the room where it is in doubt whether a try has worked.
+//
+// It decides nothing about content: it converts no message, knows no network's wire and shows no
+// text to users. What it needs of the bridge is in [Bridge]. Typing and receipts are passed on as well
+// as may be, the last value wins; they are no part of the promise.
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.mau.fi/util/random"
+	"maunium.net/go/mautrix/bridgev2/networkid"
+	"maunium.net/go/mautrix/id"
+
+	"causeway/database"
+)
+
+// Timing is how long delivery waits for what. The zero value of a field means its default.
+type Timing struct {
+	// RetryFirst and RetryLimit bound the wait between tries towards Matrix: 1 s, 5 min.
+	RetryFirst, RetryLimit time.Duration
+	// ResendFirst and ResendLimit bound the wait between tries towards a network: 2 s, 60 s.
+	ResendFirst, ResendLimit time.Duration
+	// Settle is how long a homeserver may still be busy with a request whose answer we did not get: 5 s.
+	Settle time.Duration
+	// Delayed is the age at which the author of an unsent message is told that it takes longer: 60 s.
+	Delayed time.Duration
+	// MaxAge is the age at which an unsent message is given up, as late is worse than failed: 24 h.
+	MaxAge time.Duration
+	// Hold is how long an event waits for the message that it changes: 24 h.
+	Hold time.Duration
+	// Keys is how long a Matrix event waits for its room key in its room's queue: 30 s.
+	Keys time.Duration
+	// Retention is how long the keys of ended rows stay, so that repeats are known: 30 days.
+	Retention time.Duration
+	// Upkeep is how often old rows are deleted and overdue ones released: 1 min.
+	Upkeep time.Duration
+	// Tries is how often an event is tried that fails for a reason that time does not mend: 3.
+	Tries int
+	// InboxLimit and MatrixLimit are how many events may wait, of one login and of all rooms: 50,000 and 100,000.
+	InboxLimit, MatrixLimit int
+}
+
+func (t Timing) withDefaults() Timing {
+	orDuration := func(d *time.Duration, value time.Duration) {
+		if *d == 0 {
+			*d = value
+		}
+	}
+	orInt := func(i *int, value int) {
+		if *i == 0 {
+			*i = value
+		}
+	}
+	orDuration(&t.RetryFirst, time.Second)
+	orDuration(&t.RetryLimit, 5*time.Minute)
+	orDuration(&t.ResendFirst, 2*time.Second)
+	orDuration(&t.ResendLimit, time.Minute)
+	orDuration(&t.Settle, 5*time.Second)
+	orDuration(&t.Delayed, time.Minute)
+	orDuration(&t.MaxAge, 24*time.Hour)
+	orDuration(&t.Hold, 24*time.Hour)
+	orDuration(&t.Keys, 30*time.Second)
+	orDuration(&t.Retention, 30*24*time.Hour)
+	orDuration(&t.Upkeep, time.Minute)
+	orInt(&t.Tries, 3)
+	orInt(&t.InboxLimit, 50_000)
+	orInt(&t.MatrixLimit, 100_000)
+	return t
+}
+
+// Options is what delivery works with.
+type Options struct {
+	// BridgeID is bridgev2's; several bridges may share one database.
+	BridgeID string
+	DB       *database.Database
+	Bridge   Bridge
+	// SecretFile, LockFile and EpochFile lie beside the database, or with PostgreSQL in the state directory.
+	SecretFile, LockFile, EpochFile string
+	// AcceptRestore starts on a database that is older than the last run, after OnRestore has renewed
+	// what must not be used twice.
+	AcceptRestore bool
+	OnRestore     func(ctx context.Context) error
+	// Exit ends the process at once: another one has taken over. Nothing may be acknowledged or sent after it is called.
+	Exit   func(error)
+	Timing Timing
+	Log    zerolog.Logger
+}
+
+// Delivery is the journal at work: inbox, outbox and the queue of Matrix events.
+type Delivery struct {
+	// Inbox takes the events of networks.
+	Inbox *Inbox
+	// Outbox takes the messages of Matrix users.
+	Outbox *Outbox
+
+	options  Options
+	bridge   Bridge
+	journal  *database.Journal
+	timing   Timing
+	log      zerolog.Logger
+	secret   *Secret
+	instance database.Instance
+	writer   *writer
+	seq      atomic.Int64
+	matrix   *matrixInbox
+	metrics  counters
+	// scan reads the markers of a room's events since a time; the Matrix side sets it.
+	scan func(ctx context.Context, key networkid.PortalKey, since time.Time) (map[string]id.EventID, error)
+	// dispatch handles a Matrix event; the Matrix side sets it.
+	dispatch dispatcher
+
+	release func()
+	upkeep  sync.WaitGroup
+	ending  context.CancelFunc
+}
+
+// counters are figures for the operator.
+type counters struct {
+	repeats, scans, reconciled, placeholders, quarantined, randomTransactions atomic.Int64
+}
+
+// Figures is a reading of what delivery has done since its start.
+type Figures struct {
+	// Repeats were known already, Scans read a room in doubt, Reconciled found an effect there.
+	Repeats, Scans, Reconciled int64
+	// Placeholders were shown for what could not be, Quarantined could not be shown at all.
+	Placeholders, Quarantined int64
+	// RandomTransactions were sent without an identity; for messages of a network that is a fault.
+	RandomTransactions int64
+	// Commits is how many batches the writer has committed.
+	Commits int64
+}
+
+// New prepares delivery. It does no I/O.
+func New(options Options) *Delivery {
+	d := &Delivery{
+		options: options, bridge: options.Bridge, timing: options.Timing.withDefaults(), log: options.Log,
+		journal: options.DB.Journal(options.BridgeID),
+	}
+	d.Inbox, d.Outbox, d.matrix = newInbox(d), newOutbox(d), newMatrixInbox(d)
+	return d
+}
+
+// Open takes the database for this process alone and begins a new epoch. From then on events are stored, and wait
+// for [Delivery.Run]. It fails with [ErrAlreadyRunning] or [ErrRestored] having changed nothing.
+func (d *Delivery) Open(ctx context.Context) (err error) {
+	exit := once(d.options.Exit)
+	d.release, err = takeLock(ctx, d.options.DB, d.options.LockFile, d.options.BridgeID, exit)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			d.release()
+		}
+	}()
+	if err = d.options.DB.Upgrade(ctx); err != nil {
+		return err
+	}
+	before, err := d.journal.Instance(ctx)
+	if err != nil {
+		return err
+	}
+	if d.secret, err = OpenSecret(d.options.SecretFile, before.ID == ""); err != nil {
+		return err
+	}
+	if err = d.checkRestore(ctx, before); err != nil {
+		return err
+	}
+	if d.instance, err = d.journal.Begin(ctx, random.String(16), d.now().UnixMilli()); err != nil {
+		return err
+	}
+	if err = writeEpochFile(d.options.EpochFile, d.instance); err != nil {
+		return err
+	}
+	last, err := d.journal.LastSeq(ctx)
+	if err != nil {
+		return err
+	}
+	d.seq.Store(last)
+	d.writer = newWriter(d.journal, d.instance.Epoch, exit)
+	return d.matrix.open(ctx)
+}
+
+// checkRestore looks whether the database is the one that the last run has left.
+func (d *Delivery) checkRestore(ctx context.Context, before database.Instance) error {
+	found, err := checkEpochFile(d.options.EpochFile, before)
+	if !found && err == nil && before.ID != "" {
+		d.log.Warn().Str("epoch_file", d.options.EpochFile).Msg("The epoch file is missing; a restored database would not be noticed")
+	}
+	if !errors.Is(err, ErrRestored) || !d.options.AcceptRestore {
+		return err
+	}
+	d.log.Warn().Err(err).Msg("Starting on a restored database")
+	if d.options.OnRestore == nil {
+		return nil
+	}
+	if err = d.options.OnRestore(ctx); err != nil {
+		return fmt.Errorf("failed to renew what must not be used twice: %w", err)
+	}
+	return nil
+}
+
+// Run brings on its way what waits and lets all queues run. It is called when the logins are loaded.
+func (d *Delivery) Run(ctx context.Context) error {
+	if err := d.Inbox.start(ctx); err != nil {
+		return err
+	}
+	if err := d.Outbox.start(ctx); err != nil {
+		return err
+	}
+	if err := d.matrix.start(ctx); err != nil {
+		return err
+	}
+	upkeep, cancel := context.WithCancel(d.log.WithContext(context.Background()))
+	d.ending = cancel
+	d.upkeep.Add(2)
+	go d.countCommits(upkeep)
+	go d.keepUp(upkeep)
+	return nil
+}
+
+// Stop ends the queues after their current rows, at the latest when ctx is over, and gives the
+// database free. Correctness does not depend on it.
+func (d *Delivery) Stop(ctx context.Context) {
+	if d.writer == nil {
+		return
+	}
+	d.matrix.stop(ctx)
+	d.Inbox.stop(ctx)
+	d.Outbox.stop(ctx)
+	if d.ending != nil {
+		d.ending()
+		d.upkeep.Wait()
+	}
+	d.writer.close()
+	// under the epoch: whoever took over in the meantime must not find our word in their row
+	err := d.journal.InEpoch(ctx, d.instance.Epoch, func(ctx context.Context) error {
+		return d.journal.MarkCleanStop(ctx, d.instance.Epoch)
+	})
+	if err != nil {
+		d.log.Err(err).Msg("Failed to note the clean stop")
+	}
+	d.release()
+}
+
+// Figures reads the counters.
+func (d *Delivery) Figures() Figures {
+	c := &d.metrics
+	figures := Figures{
+		Repeats: c.repeats.Load(), Scans: c.scans.Load(), Reconciled: c.reconciled.Load(), Placeholders: c.placeholders.Load(),
+		Quarantined: c.quarantined.Load(), RandomTransactions: c.randomTransactions.Load(),
+	}
+	if d.writer != nil {
+		figures.Commits = d.writer.commits.Load()
+	}
+	return figures
+}
+
+// countCommits notes once a second that something was written, first in the database, then in the epoch file.
+func (d *Delivery) countCommits(ctx context.Context) {
+	defer d.upkeep.Done()
+	counted := d.writer.commits.Load()
+	for sleep(ctx, time.Second) {
+		if d.writer.commits.Load() == counted {
+			continue
+		}
+		note := d.instance
+		err := d.writer.do(ctx, func(ctx context.Context) (err error) {
+			note.Commits, err = d.journal.CountCommit(ctx, d.instance.Epoch)
+			return err
+		})
+		counted = d.writer.commits.Load()
+		if err == nil {
+			err = writeEpochFile(d.options.EpochFile, note)
+		}
+		if err != nil && ctx.Err() == nil {
+			d.log.Err(err).Msg("Failed to note the state of the database")
+		}
+	}
+}
+
+// keepUp deletes what is old and releases what has waited too long.
+func (d *Delivery) keepUp(ctx context.Context) {
+	defer d.upkeep.Done()
+	for sleep(ctx, d.timing.Upkeep) {
+		before := d.now().Add(-d.timing.Retention).UnixMilli()
+		err := d.writer.do(ctx, func(ctx context.Context) error {
+			_, err := d.journal.Expire(ctx, before)
+			return err
+		})
+		if err = errors.Join(err, d.Inbox.releaseOverdue(ctx)); err != nil && ctx.Err() == nil {
+			d.log.Err(err).Msg("Failed to tidy the journal")
+		}
+	}
+}
+
+func (d *Delivery) now() time.Time { return time.Now() }
+
+// flush waits until everything that was written is on disk.
+func (d *Delivery) flush(ctx context.Context) error { return d.writer.flush(ctx) }
+
+// write makes a change that nobody waits for and whose loss costs a repeat at most.
+func (d *Delivery) write(run func(ctx context.Context) error) {
+	d.writer.later(run, func(err error) {
+		if err != nil {
+			d.log.Err(err).Msg("Failed to write to the journal")
+		}
+	})
+}
+
+// sleep waits for a time; it returns false if ctx ends first.
+func sleep(ctx context.Context, length time.Duration) bool {
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// errands are goroutines that nobody waits for until the end.
+type errands struct {
+	lock  sync.Mutex
+	ended bool
+	group sync.WaitGroup
+}
+
+// run starts an errand, unless the end has come.
+func (e *errands) run(errand func()) {
+	e.lock.Lock()
+	defer e.lock.Unlock()
+	if !e.ended {
+		e.group.Go(errand)
+	}
+}
+
+// end lets no errand start any more and waits for those under way, at the latest until ctx is over.
+func (e *errands) end(ctx context.Context) {
+	e.lock.Lock()
+	e.ended = true
+	e.lock.Unlock()
+	waitFor(ctx, &e.group)
+}
+
+// waitFor waits for a group, at the latest until ctx is over. It returns whether the group has ended.
+func waitFor(ctx context.Context, group *sync.WaitGroup) bool {
+	ended := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,247 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"maunium.net/go/mautrix/bridgev2/networkid"
+
+	"causeway/database"
+	"causeway/failpoint"
+	"causeway/network"
+)
+
+// The kinds of inbox rows. The kind is part of an event's identity, so that a message that opens
+// after all is not taken for a repeat of its placeholder.
+const (
+	kindMessage       = "message"
+	kindUndecryptable = "undecryptable"
+	kindUnsupported   = "unsupported"
+	kindIdentity      = "identity_change"
+)
+
+// ErrInboxFull means that too much waits for Matrix: the network should keep the event and send it again later.
+var ErrInboxFull = errors.New("the inbox is full")
+
+// Inbox takes the events of networks and brings them to Matrix: each once, in the order of its
+// conversation, however often the homeserver or this process fails on the way.
+type Inbox struct {
+	d     *Delivery
+	lanes lanes[database.InboxLane, database.InboxRow]
+	// failing says that some lane waits for the homeserver to come back.
+	failing atomic.Bool
+	soft    softQueue
+
+	lock sync.Mutex
+	// open counts the rows of each login that wait, as far as this process took them.
+	open map[string]int
+	// gates holds the lanes of logins whose events are only stored for now.
+	gates map[string]map[database.InboxLane]bool
+}
+
+func newInbox(d *Delivery) *Inbox {
+	in := &Inbox{d: d, open: map[string]int{}, gates: map[string]map[database.InboxLane]bool{}}
+	in.lanes = lanes[database.InboxLane, database.InboxRow]{
+		load:  d.journal.OpenInbox,
+		seq:   func(r database.InboxRow) int64 { return r.Seq },
+		try:   in.try,
+		flush: d.flush,
+		log:   d.log.With().Str("component", "inbox").Logger(),
+		pause: d.timing.RetryFirst,
+	}
+	in.soft = softQueue{d: d, waiting: map[softKey]network.Event{}}
+	return in
+}
+
+// Take stores an event for good and returns; it is the [network.Handler] of all events but those about
+// the connection. After nil the network may be told that the event has arrived. Typing is passed on without being stored.
+func (in *Inbox) Take(ctx context.Context, login networkid.UserLoginID, event network.Event) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic while taking an event: %v", r)
+		}
+	}()
+	switch e := event.(type) {
+	case network.TypingEvent:
+		in.soft.add(login, e)
+		return nil
+	case network.ReceiptEvent:
+		return in.soft.takeReceipt(ctx, login, e)
+	}
+	row, err := in.row(login, event)
+	if err != nil {
+		return err
+	}
+	return in.store(ctx, row)
+}
+
+// row spells an event as an inbox row.
+func (in *Inbox) row(login networkid.UserLoginID, event network.Event) (database.InboxRow, error) {
+	now := in.d.now()
+	row := database.InboxRow{
+		Seq: in.d.seq.Add(1), Login: string(login), ReceivedAt: now.UnixMilli(), OrderTS: now.UnixMilli(),
+		State: database.InboxNew, Epoch: in.d.instance.Epoch,
+	}
+	var conversation network.Address
+	switch e := event.(type) {
+	case network.MessageEvent:
+		conversation = e.Message.ID.Conversation
+		row.Sender, row.RemoteID, row.Kind = e.Message.ID.Sender.String(), e.Message.ID.ID, kindOf(e.Message.Content)
+		if !e.Message.Time.IsZero() {
+			row.OrderTS = min(row.OrderTS, e.Message.Time.UnixMilli())
+		}
+	case network.IdentityEvent:
+		conversation = e.Person
+		// the change has no id of its own, and one more notice is better than one too few
+		row.Sender, row.RemoteID, row.Kind = e.Person.String(), strconv.FormatInt(row.Seq, 10), kindIdentity
+	default:
+		return row, fmt.Errorf("the inbox does not take %T", event)
+	}
+	key := in.d.bridge.PortalKey(login, conversation)
+	row.Chat, row.Receiver = string(key.ID), string(key.Receiver)
+	payload, err := encodeEvent(event)
+	if err != nil {
+		return row, err
+	}
+	row.Payload = in.d.secret.lock(payload, inboxSeal(row)...)
+	return row, nil
+}
+
+func kindOf(content network.Content) string {
+	switch content.(type) {
+	case network.Undecryptable:
+		return kindUndecryptable
+	case network.Unsupported:
+		return kindUnsupported
+	default:
+		return kindMessage
+	}
+}
+
+// inboxSeal binds a payload to its row.
+func inboxSeal(r database.InboxRow) []string {
+	return []string{"cw_inbox", r.Login, r.Chat, r.Sender, r.RemoteID, r.Kind}
+}
+
+// store commits a row and gives it to its lane. A repeat of a known event is a success.
+func (in *Inbox) store(ctx context.Context, row database.InboxRow) error {
+	if in.count(row.Login, 0) >= in.d.timing.InboxLimit {
+		return ErrInboxFull
+	}
+	if err := failpoint.Hit(failpoint.InboxBeforeCommit); err != nil {
+		return err
+	}
+	var added atomic.Bool
+	err := in.d.writer.do(ctx, func(ctx context.Context) error {
+		isNew, err := in.d.journal.AddInbox(ctx, row)
+		added.Store(isNew)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("failed to store an event: %w", err)
+	}
+	err = failpoint.Hit(failpoint.InboxCommitted)
+	if added.Load() {
+		in.count(row.Login, 1)
+		in.queue(row)
+	} else {
+		in.d.metrics.repeats.Add(1)
+	}
+	// what is committed will be delivered, whatever the caller is told
+	return err
+}
+
+// queue gives a committed row to its lane, unless its login is held back.
+func (in *Inbox) queue(row database.InboxRow) {
+	key := database.InboxLane{Chat: row.Chat, Receiver: row.Receiver}
+	in.lock.Lock()
+	gate := in.gates[row.Login]
+	if gate != nil {
+		gate[key] = true
+	}
+	in.lock.Unlock()
+	if gate == nil {
+		in.lanes.push(key, row)
+	}
+}
+
+// count changes and returns how many rows of a login are open.
+func (in *Inbox) count(login string, by int) int {
+	in.lock.Lock()
+	defer in.lock.Unlock()
+	in.open[login] += by
+	return in.open[login]
+}
+
+// HoldBack stores a login's events without delivering them, until [Inbox.Release]. The network may mix up the order
+// of what it has kept while a login was away; in the journal it is mended by the network's own times.
+func (in *Inbox) HoldBack(login networkid.UserLoginID) {
+	in.lock.Lock()
+	defer in.lock.Unlock()
+	if in.gates[string(login)] == nil {
+		in.gates[string(login)] = map[database.InboxLane]bool{}
+	}
+}
+
+// Release delivers what was stored since [Inbox.HoldBack], in order.
+func (in *Inbox) Release(login networkid.UserLoginID) {
+	in.lock.Lock()
+	gate := in.gates[string(login)]
+	delete(in.gates, string(login))
+	in.lock.Unlock()
+	for key := range gate {
+		in.lanes.reload(key)
+	}
+}
+
+// start brings what the last process left over on its way, and lets the lanes run.
+func (in *Inbox) start(ctx context.Context) error {
+	keys, err := in.d.journal.InboxLanes(ctx)
+	if err != nil {
+		return fmt.Errorf("failed to list the inbox's lanes: %w", err)
+	}
+	if in.open, err = in.d.journal.CountInbox(ctx); err != nil {
+		return fmt.Errorf("failed to count the inbox: %w", err)
+	}
+	settled := in.d.now().Add(in.d.timing.Settle)
+	in.lanes.lock.Lock()
+	for _, key := range keys {
+		// the last process may have died between the homeserver's commit and its own
+		in.lanes.get(key).doubt = doubt{open: true, after: settled}
+	}
+	in.lanes.lock.Unlock()
+	in.lanes.start(keys)
+	return in.soft.start(ctx)
+}
+
+func (in *Inbox) stop(ctx context.Context) {
+	in.lanes.stop(ctx)
+	in.soft.stop(ctx)
+}
+
+// homeserverBack has all lanes try again at once that wait for the homeserver.
+func (in *Inbox) homeserverBack() {
+	if in.failing.CompareAndSwap(true, false) {
+		in.lanes.wakeWhere(func(database.InboxLane) bool { return true })
+	}
+}
+
+// releaseOverdue ends the wait of held rows whose time is over: they are tried once more.
+func (in *Inbox) releaseOverdue(ctx context.Context) error {
+	var lanes []database.InboxLane
+	err := in.d.writer.do(ctx, func(ctx context.Context) (err error) {
+		lanes, err = in.d.journal.ReleaseOverdueInbox(ctx, in.d.now().UnixMilli())
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("failed to release overdue rows: %w", err)
+	}
+	for _, lane := range lanes {
+		in.lanes.reload(lane)
+	}
+	return nil
+}

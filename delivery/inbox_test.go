@@ -1,0 +1,355 @@
+package delivery
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"maunium.net/go/mautrix/id"
+
+	"causeway/database"
+	"causeway/network"
+)
+
+func take(t *testing.T, p *process, events ...network.Event) {
+	t.Helper()
+	for _, e := range events {
+		require.NoError(t, p.Inbox.Take(t.Context(), login, e))
+	}
+}
+
+func TestAnEventIsShownOnceHoweverOftenItComes(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		p := launch(t, on, bridge)
+		take(t, p, text(anna, "A", "one"), text(anna, "A", "one"), text(anna, "B", "two"))
+		bridge.shows(t, anna, "one", "two")
+		take(t, p, text(anna, "A", "one"))
+		require.Equal(t, map[database.InboxState]int{database.InboxDone: 2}, p.inboxStates(t))
+		require.EqualValues(t, 2, p.Figures().Repeats)
+		rows, err := p.journal.InboxByState(t.Context(), database.InboxDone, 10)
+		require.NoError(t, err)
+		require.Empty(t, rows[0].Payload, "what is delivered is forgotten")
+	})
+}
+
+func TestNobodyCanSuppressTheMessageOfAnother(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		p := launch(t, on, bridge)
+		take(t, p, text(anna, "SAME", "from anna"), text(bob, "SAME", "from bob"))
+		stranger := text(anna, "SAME", "from bob in anna's chat")
+		stranger.Message.ID.Sender = bob
+		take(t, p, stranger)
+		bridge.shows(t, anna, "from anna", "from bob in anna's chat")
+		bridge.shows(t, bob, "from bob")
+	})
+}
+
+func TestEachConversationKeepsItsOrder(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		var slow atomic.Int32
+		bridge.before = func(network.MessageEvent) error {
+			if slow.Add(1)%7 == 0 {
+				return errDown
+			}
+			return nil
+		}
+		p := launch(t, on, bridge)
+		// more than a lane keeps in memory, from several clients at once
+		const each = laneMemory + 60
+		var clients sync.WaitGroup
+		people := []network.Address{anna, bob, network.LID("90000000000003")}
+		for _, person := range people {
+			clients.Go(func() {
+				for i := range each {
+					if err := p.Inbox.Take(t.Context(), login, text(person, fmt.Sprint(i), fmt.Sprint("m", i))); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		clients.Wait()
+		for _, person := range people {
+			bridge.shows(t, person, numbers("m", each)...)
+		}
+	})
+}
+
+func TestWhatComesWhileTheHomeserverIsAwayWaits(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		var tries atomic.Int32
+		bridge.before = func(network.MessageEvent) error {
+			tries.Add(1)
+			return errDown
+		}
+		p := launch(t, on, bridge)
+		for i := range 20 {
+			take(t, p, text(anna, fmt.Sprint(i), fmt.Sprint("m", i)))
+		}
+		until(t, func() bool { return tries.Load() > 10 })
+		require.Empty(t, bridge.texts(anna))
+		bridge.set(func() { bridge.before = nil })
+		bridge.shows(t, anna, numbers("m", 20)...)
+	})
+}
+
+func TestALostAnswerIsLookedUpInTheRoom(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		var failed atomic.Int32
+		bridge.after = func(e network.MessageEvent) error {
+			if e.Message.ID.ID == "B" && failed.Add(1) <= 1 {
+				return errDown
+			}
+			return nil
+		}
+		p := launch(t, on, bridge)
+		take(t, p, text(anna, "A", "one"), text(anna, "B", "two"), text(anna, "C", "three"))
+		bridge.shows(t, anna, "one", "two", "three")
+		require.Equal(t, map[database.InboxState]int{database.InboxDone: 3}, p.inboxStates(t))
+		require.EqualValues(t, 1, failed.Load(), "the second try found the first one's event")
+		require.EqualValues(t, 1, p.Figures().Scans)
+	})
+}
+
+func TestNothingIsSentWhileTheRoomInDoubtCannotBeRead(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		bridge.after = func(network.MessageEvent) error { return errDown }
+		bridge.scanErr = errDown
+		p := launch(t, on, bridge)
+		take(t, p, text(anna, "A", "one"))
+		until(t, func() bool {
+			bridge.lock.Lock()
+			defer bridge.lock.Unlock()
+			return bridge.scans > 3
+		})
+		bridge.shows(t, anna, "one")
+		bridge.set(func() { bridge.after, bridge.scanErr = nil, nil })
+		until(t, func() bool { return p.inboxStates(t)[database.InboxDone] == 1 })
+		bridge.shows(t, anna, "one")
+	})
+}
+
+// The process dies at each place between the homeserver's commit and ours, again and again.
+func TestDeathAnywhereNeitherLosesNorDoubles(t *testing.T) {
+	deaths := map[string]func(b *playedBridge, here func()){
+		"before the homeserver": func(b *playedBridge, here func()) {
+			b.before = func(network.MessageEvent) error { here(); return errDown }
+		},
+		"after the homeserver, before bridgev2's row": func(b *playedBridge, here func()) {
+			b.after = func(network.MessageEvent) error { here(); return errDown }
+		},
+	}
+	for name, arm := range deaths {
+		t.Run(name, func(t *testing.T) {
+			onDisks(t, func(t *testing.T, on disk) {
+				bridge := newBridge()
+				for round := range 5 {
+					reached := make(chan struct{})
+					bridge.set(func() { arm(bridge, sync.OnceFunc(func() { close(reached) })) })
+					p := launch(t, on, bridge)
+					take(t, p, text(anna, fmt.Sprint("A", round), fmt.Sprint("m", 2*round)), text(anna, fmt.Sprint("B", round), fmt.Sprint("m", 2*round+1)))
+					<-reached
+					p.die()
+				}
+				bridge.set(func() { bridge.before, bridge.after = nil, nil })
+				p := launch(t, on, bridge)
+				bridge.shows(t, anna, numbers("m", 10)...)
+				until(t, func() bool { return p.inboxStates(t)[database.InboxDone] == 10 })
+				bridge.shows(t, anna, numbers("m", 10)...)
+			})
+		})
+	}
+}
+
+func TestDeathBeforeTheRowIsClosedIsNoRepeat(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		first := boot(t, on, bridge)
+		take(t, first, text(anna, "A", "one"))
+		// bridgev2 has its row, ours is still open
+		carried := &carriage{find: func(string) (id.EventID, bool) { return "", false }, remember: func(string, id.EventID) {}}
+		bridge.handleMessage(carried, login, text(anna, "A", "one"))
+		first.die()
+		p := launch(t, on, bridge)
+		until(t, func() bool { return p.inboxStates(t)[database.InboxDone] == 1 })
+		bridge.shows(t, anna, "one")
+		rows, err := p.journal.InboxByState(t.Context(), database.InboxDone, 1)
+		require.NoError(t, err)
+		require.Equal(t, endRepeat, rows[0].ErrorClass)
+	})
+}
+
+func TestEventsAreStoredBeforeTheBridgeRunsAndComeInOrder(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		first := boot(t, on, bridge)
+		take(t, first, text(anna, "A", "one"), text(anna, "B", "two"))
+		first.die()
+		second := boot(t, on, bridge)
+		take(t, second, text(anna, "C", "three"))
+		require.Empty(t, bridge.texts(anna))
+		require.NoError(t, second.Run(t.Context()))
+		t.Cleanup(second.die)
+		take(t, second, text(anna, "D", "four"))
+		bridge.shows(t, anna, "one", "two", "three", "four")
+	})
+}
+
+func TestWhatCannotBeConvertedBecomesAPlaceholder(t *testing.T) {
+	for name, fail := range map[string]func() error{
+		"error": func() error { return errConvert },
+		"panic": func() error { panic("boom") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			onDisks(t, func(t *testing.T, on disk) {
+				bridge := newBridge()
+				var tries atomic.Int32
+				bridge.before = func(e network.MessageEvent) error {
+					if e.Message.Content == (network.Text{Body: "bad"}) {
+						tries.Add(1)
+						return fail()
+					}
+					return nil
+				}
+				p := launch(t, on, bridge)
+				take(t, p, text(anna, "A", "one"), text(anna, "B", "bad"), text(anna, "C", "three"))
+				bridge.shows(t, anna, "one", "network.Unsupported", "three")
+				require.EqualValues(t, 3, tries.Load())
+				require.Equal(t, map[database.InboxState]int{database.InboxDone: 3}, p.inboxStates(t))
+				rows, err := p.journal.InboxByState(t.Context(), database.InboxDone, 10)
+				require.NoError(t, err)
+				require.Equal(t, endPlaceholder, rows[1].ErrorClass)
+				require.NotEmpty(t, rows[1].Payload, "kept for a better version")
+			})
+		})
+	}
+}
+
+func TestWhatCannotBeShownAtAllIsSaid(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		bridge.before = func(e network.MessageEvent) error {
+			switch e.Message.ID.ID {
+			case "GONE":
+				return ErrGone
+			case "HOPELESS":
+				return errConvert
+			}
+			return nil
+		}
+		p := launch(t, on, bridge)
+		take(t, p, text(anna, "GONE", "x"), text(anna, "HOPELESS", "y"), text(anna, "C", "three"))
+		bridge.shows(t, anna, "three")
+		require.Equal(t, map[database.InboxState]int{database.InboxDone: 1, database.InboxQuarantined: 2}, p.inboxStates(t))
+		require.Equal(t, []string{"gone", "ours"}, bridge.lost)
+	})
+}
+
+func TestAnEventWaitsForTheMessageThatItChanges(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		bridge.ignores = func(e network.Event) bool {
+			_, there := bridge.rows[text(anna, "A", "").Message.ID.String()]
+			return !there && e.(network.MessageEvent).Message.ID.ID == "EDIT"
+		}
+		locked := bridge.ignores
+		bridge.ignores = func(e network.Event) bool { bridge.lock.Lock(); defer bridge.lock.Unlock(); return locked(e) }
+		p := launch(t, on, bridge)
+		row, err := p.Inbox.row(login, text(anna, "EDIT", "edit of one"))
+		require.NoError(t, err)
+		row.Target = targetName(anna.String(), "A")
+		require.NoError(t, p.Inbox.store(t.Context(), row))
+		take(t, p, text(anna, "B", "other"))
+		bridge.shows(t, anna, "other")
+		require.Equal(t, 1, p.inboxStates(t)[database.InboxHeld])
+		take(t, p, text(anna, "A", "one"))
+		bridge.shows(t, anna, "other", "one", "edit of one")
+	})
+}
+
+func TestTheOrderOfWhatWasKeptIsMendedByTheNetworksTime(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		p := launch(t, on, bridge)
+		at := func(e network.MessageEvent, second int64) network.MessageEvent {
+			e.Message.Time = time.Unix(1_700_000_000+second, 0)
+			return e
+		}
+		p.Inbox.HoldBack(login)
+		take(t, p, at(text(anna, "C", "three"), 3), at(text(anna, "A", "one"), 1), at(text(anna, "B", "two"), 2), at(text(anna, "B2", "two too"), 2))
+		require.Equal(t, map[database.InboxState]int{database.InboxNew: 4}, p.inboxStates(t))
+		require.Empty(t, bridge.texts(anna))
+		p.Inbox.Release(login)
+		bridge.shows(t, anna, "one", "two", "two too", "three")
+	})
+}
+
+func TestAFullInboxLeavesEventsWithTheNetwork(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		bridge.before = func(network.MessageEvent) error { return errDown }
+		p := launch(t, on, bridge, func(o *Options) { o.Timing.InboxLimit = 2 })
+		take(t, p, text(anna, "A", "one"), text(anna, "B", "two"))
+		require.ErrorIs(t, p.Inbox.Take(t.Context(), login, text(anna, "C", "three")), ErrInboxFull)
+		bridge.set(func() { bridge.before = nil })
+		bridge.shows(t, anna, "one", "two")
+		until(t, func() bool { return p.Inbox.Take(t.Context(), login, text(anna, "C", "three")) == nil })
+		bridge.shows(t, anna, "one", "two", "three")
+	})
+}
+
+func TestReceiptsMergeAndOutliveTheProcess(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		receipt := func(ids ...string) network.ReceiptEvent {
+			return network.ReceiptEvent{Kind: network.Read, Conversation: anna, Reader: anna, IDs: ids, Time: time.UnixMilli(1000)}
+		}
+		first := boot(t, on, bridge)
+		take(t, first, receipt("A"), receipt("B", "A"), network.TypingEvent{Conversation: bob, Sender: bob, Typing: true})
+		first.die()
+		p := launch(t, on, bridge)
+		passed := func() []network.Event {
+			bridge.lock.Lock()
+			defer bridge.lock.Unlock()
+			return slices.Clone(bridge.soft)
+		}
+		until(t, func() bool { return len(passed()) == 1 })
+		require.Equal(t, []network.Event{receipt("B", "A")}, passed())
+		until(t, func() bool {
+			require.NoError(t, p.flush(t.Context()))
+			rows, err := p.journal.Receipts(t.Context())
+			return errors.Is(err, nil) && len(rows) == 0
+		})
+		take(t, p, network.TypingEvent{Conversation: bob, Sender: bob, Typing: true})
+		until(t, func() bool { return len(passed()) == 2 })
+	})
+}
+
+func TestUnknownEventsStayWithTheNetwork(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		p := boot(t, on, newBridge())
+		t.Cleanup(p.die)
+		require.Error(t, p.Inbox.Take(t.Context(), login, network.ConnectionEvent{State: network.Connected}))
+		require.Error(t, p.Inbox.Take(t.Context(), login, network.MessageEvent{}), "a message without content")
+	})
+}
+
+func TestTheKeysOfOldRowsExpire(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		p := launch(t, on, bridge, func(o *Options) { o.Timing.Retention = time.Millisecond })
+		take(t, p, text(anna, "A", "one"))
+		bridge.shows(t, anna, "one")
+		until(t, func() bool { return len(p.inboxStates(t)) == 0 })
+	})
+}

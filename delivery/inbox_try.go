@@ -1,0 +1,272 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+	"maunium.net/go/mautrix/bridgev2"
+	"maunium.net/go/mautrix/bridgev2/networkid"
+	"maunium.net/go/mautrix/id"
+
+	"causeway/database"
+	"causeway/failpoint"
+	"causeway/network"
+)
+
+// How done rows ended, if not plainly. They are kept as the row's error class.
+const (
+	endRepeat      = "repeat"
+	endIgnored     = "ignored"
+	endPlaceholder = "placeholder"
+)
+
+// doubt is what a lane knows of effects that the homeserver may have and bridgev2 does not know.
+type doubt struct {
+	// open: the room must be read before anything more is sent to it.
+	open bool
+	// after is when the homeserver has surely ended what it was asked before.
+	after time.Time
+	// found maps markers to the events that carry them.
+	found map[string]id.EventID
+}
+
+type inboxLane = lane[database.InboxLane, database.InboxRow]
+
+// errPanicked stands for a result that bridgev2 reports only after a panic.
+var errPanicked = errors.New("the event's handler panicked")
+
+// try delivers a row once.
+func (in *Inbox) try(ctx context.Context, lane *inboxLane, row *database.InboxRow) verdict {
+	event, err := in.unseal(row)
+	if err != nil {
+		zerolog.Ctx(ctx).Err(err).Int64("seq", row.Seq).Msg("Setting an unreadable event aside")
+		return in.quarantine(ctx, row, nil, faultUnreadable)
+	}
+	if lane.doubt.open {
+		if verdict, ok := in.settle(ctx, lane, row); !ok {
+			return verdict
+		}
+	}
+	carried := in.carriage(lane, row)
+	if row.ErrorClass == endPlaceholder {
+		event = placeholder(event)
+	}
+	result := in.handle(withCarriage(ctx, carried), networkid.UserLoginID(row.Login), event)
+	if carried.inDoubt() {
+		lane.doubt.open = true
+		lane.doubt.after = in.d.now().Add(in.d.timing.Settle)
+	}
+	if !result.Success || result.Queued || result.Error != nil {
+		return in.failed(ctx, lane, row, event, result)
+	}
+	in.homeserverBack()
+	if result.Ignored {
+		return in.ignored(ctx, lane, row, event)
+	}
+	if failpoint.Hit(failpoint.InboxBeforeDone) != nil {
+		return verdict{wait: in.d.timing.RetryFirst}
+	}
+	how := ""
+	if row.ErrorClass == endPlaceholder {
+		how = endPlaceholder
+	}
+	return in.end(lane, row, how)
+}
+
+func (in *Inbox) unseal(row *database.InboxRow) (network.Event, error) {
+	payload, err := in.d.secret.unlock(row.Payload, inboxSeal(*row)...)
+	if err != nil {
+		return nil, err
+	}
+	return decodeEvent(payload)
+}
+
+// handle calls the bridge; a panic of its is a failed try and nothing more.
+func (in *Inbox) handle(ctx context.Context, login networkid.UserLoginID, event network.Event) (result bridgev2.EventHandlingResult) {
+	defer func() {
+		if r := recover(); r != nil {
+			result = bridgev2.EventHandlingResultFailed.WithError(fmt.Errorf("%w: %v", errPanicked, r))
+		}
+	}()
+	return in.d.bridge.HandleRemote(ctx, login, event)
+}
+
+func (in *Inbox) carriage(lane *inboxLane, row *database.InboxRow) *carriage {
+	kind := row.Kind
+	if row.ErrorClass == endPlaceholder {
+		kind = endPlaceholder
+	}
+	return &carriage{
+		identity: identity{chat: row.Chat, sender: row.Sender, remoteID: row.RemoteID, kind: kind},
+		find: func(marker string) (id.EventID, bool) {
+			event, ok := lane.doubt.found[marker]
+			return event, ok
+		},
+		remember: func(marker string, event id.EventID) {
+			if lane.doubt.found == nil {
+				lane.doubt.found = map[string]id.EventID{}
+			}
+			lane.doubt.found[marker] = event
+		},
+	}
+}
+
+// settle reads the room for effects of tries that may have worked. ok is whether the row may be tried now.
+func (in *Inbox) settle(ctx context.Context, lane *inboxLane, row *database.InboxRow) (v verdict, ok bool) {
+	if wait := lane.doubt.after.Sub(in.d.now()); wait > 0 {
+		return verdict{wait: wait}, false
+	}
+	key := networkid.PortalKey{ID: networkid.PortalID(lane.key.Chat), Receiver: networkid.UserLoginID(lane.key.Receiver)}
+	since := fromMillis(min(row.OrderTS, row.ReceivedAt)).Add(-scanMargin)
+	found, err := in.d.scan(ctx, key, since)
+	if err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Msg("Failed to read a room for messages in doubt, trying again")
+		in.failing.Store(true)
+		row.Attempts++
+		return verdict{wait: backoff(in.d.timing.RetryFirst, in.d.timing.RetryLimit, row.Attempts)}, false
+	}
+	in.d.metrics.scans.Add(1)
+	for marker, event := range lane.doubt.found {
+		found[marker] = event
+	}
+	lane.doubt.open, lane.doubt.found = false, found
+	return verdict{}, true
+}
+
+// failed decides what to do after a try that did not work.
+func (in *Inbox) failed(
+	ctx context.Context, lane *inboxLane, row *database.InboxRow, event network.Event, result bridgev2.EventHandlingResult,
+) verdict {
+	err := result.Error
+	if err == nil {
+		err = errPanicked
+	}
+	kind, after := faultOf(err)
+	row.Attempts++
+	zerolog.Ctx(ctx).Warn().Err(err).Int64("seq", row.Seq).Str("fault", string(kind)).Int("attempts", row.Attempts).
+		Msg("Failed to deliver an event to Matrix")
+	wait := max(after, backoff(in.d.timing.RetryFirst, in.d.timing.RetryLimit, row.Attempts))
+	switch kind {
+	case faultTransient:
+		in.failing.Store(true)
+	case faultCredentials:
+		in.failing.Store(true)
+		wait = in.d.timing.RetryLimit
+	case faultGone:
+		return in.quarantine(ctx, row, event, kind)
+	default:
+		if row.Attempts >= in.d.timing.Tries {
+			if isMessage(event) && row.ErrorClass != endPlaceholder && kind != faultRefused {
+				row.Attempts, row.ErrorClass = 0, endPlaceholder
+				break
+			}
+			return in.quarantine(ctx, row, event, kind)
+		}
+	}
+	in.noteRetry(*row, kind)
+	return verdict{wait: wait}
+}
+
+// noteRetry keeps what the operator and the next process should know of a failed try. A row on its way to a placeholder keeps that word.
+func (in *Inbox) noteRetry(row database.InboxRow, kind fault) {
+	class := string(kind)
+	if row.ErrorClass == endPlaceholder {
+		class = endPlaceholder
+	}
+	in.d.write(func(ctx context.Context) error {
+		return in.d.journal.RetryInbox(ctx, row.Seq, row.Attempts, class)
+	})
+}
+
+func isMessage(event network.Event) bool {
+	_, ok := event.(network.MessageEvent)
+	return ok
+}
+
+// placeholder stands for a message that cannot be shown as it is.
+func placeholder(event network.Event) network.Event {
+	message, ok := event.(network.MessageEvent)
+	if ok {
+		message.Message.Content = network.Unsupported{Type: "message that could not be shown"}
+		message.Message.ReplyTo = nil
+		return message
+	}
+	return event
+}
+
+// ignored looks why bridgev2 passed an event over: as a repeat, or because what it changes is not there yet.
+func (in *Inbox) ignored(ctx context.Context, lane *inboxLane, row *database.InboxRow, event network.Event) verdict {
+	if row.Target != "" && row.HoldUntil == 0 {
+		return in.hold(ctx, row)
+	}
+	message, ok := event.(network.MessageEvent)
+	if !ok {
+		return in.end(lane, row, endIgnored)
+	}
+	key := networkid.PortalKey{ID: networkid.PortalID(row.Chat), Receiver: networkid.UserLoginID(row.Receiver)}
+	known, err := in.d.bridge.Bridged(ctx, key, message.Message.ID)
+	if err != nil {
+		return in.failed(ctx, lane, row, event, bridgev2.EventHandlingResult{Error: fmt.Errorf("%w: %w", bridgev2.ErrDatabaseError, err)})
+	}
+	if !known {
+		return in.failed(ctx, lane, row, event, bridgev2.EventHandlingResult{Error: errors.New("bridgev2 ignored the message")})
+	}
+	return in.end(lane, row, endRepeat)
+}
+
+// hold sets a row aside until its target is done; the lane goes on.
+func (in *Inbox) hold(ctx context.Context, row *database.InboxRow) verdict {
+	until := in.d.now().Add(in.d.timing.Hold).UnixMilli()
+	err := in.d.writer.do(ctx, func(ctx context.Context) error { return in.d.journal.HoldInbox(ctx, row.Seq, until) })
+	if err != nil {
+		return verdict{wait: in.d.timing.RetryFirst}
+	}
+	return verdict{ended: true}
+}
+
+// end closes a row and opens those that waited for it. The lane need not wait for the commit: until
+// it is made a repeat is known by bridgev2's own rows and by the marker.
+func (in *Inbox) end(lane *inboxLane, row *database.InboxRow, how string) verdict {
+	done := *row
+	done.State, done.ErrorClass, done.DoneAt = database.InboxDone, how, in.d.now().UnixMilli()
+	if how == endPlaceholder {
+		in.d.metrics.placeholders.Add(1)
+	} else {
+		done.Payload = nil
+	}
+	key, released := lane.key, false
+	in.d.writer.later(func(ctx context.Context) (err error) {
+		if err = in.d.journal.EndInbox(ctx, done); err == nil {
+			released, err = in.d.journal.ReleaseInbox(ctx, key, targetName(done.Sender, done.RemoteID))
+		}
+		return err
+	}, func(err error) {
+		if err != nil {
+			in.d.log.Err(err).Int64("seq", done.Seq).Msg("Failed to close an inbox row; it will be tried again")
+			in.lanes.reload(key)
+		} else if released {
+			in.lanes.reload(key)
+		}
+	})
+	in.count(row.Login, -1)
+	return verdict{ended: true}
+}
+
+// targetName is how rows name the message that they change: by sender and id, as senders choose ids.
+func targetName(sender, remoteID string) string { return sender + "/" + remoteID }
+
+// quarantine sets a row aside for good, with its payload for an operator, and says so to the user.
+func (in *Inbox) quarantine(ctx context.Context, row *database.InboxRow, event network.Event, kind fault) verdict {
+	aside := *row
+	aside.State, aside.ErrorClass, aside.DoneAt = database.InboxQuarantined, string(kind), in.d.now().UnixMilli()
+	if err := in.d.writer.do(ctx, func(ctx context.Context) error { return in.d.journal.EndInbox(ctx, aside) }); err != nil {
+		return verdict{wait: in.d.timing.RetryFirst}
+	}
+	in.d.metrics.quarantined.Add(1)
+	in.count(row.Login, -1)
+	in.d.bridge.Lost(ctx, networkid.UserLoginID(row.Login), event, string(kind))
+	return verdict{ended: true}
+}

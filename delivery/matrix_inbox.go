@@ -1,0 +1,348 @@
+package delivery
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"maunium.net/go/mautrix"
+	"maunium.net/go/mautrix/event"
+	"maunium.net/go/mautrix/id"
+
+	"causeway/database"
+	"causeway/failpoint"
+)
+
+const (
+	// ephemeralAge is when typing and receipts of Matrix users are too old to be passed on.
+	ephemeralAge = 30 * time.Second
+	// ephemeralWaiting bounds how many of them wait; more are dropped.
+	ephemeralWaiting = 256
+)
+
+// The kinds of [database.LatestRow].
+const (
+	latestKeyCounts   = "key_counts"
+	latestDeviceLists = "device_lists"
+)
+
+// dispatcher is what handles Matrix events: bridgev2's connector, or a stand-in of a test.
+type dispatcher interface {
+	// Event handles an event and returns when it is handled. The content is parsed.
+	Event(ctx context.Context, evt *event.Event)
+	// KeyCounts and DeviceLists pass on what the crypto machine wants to know.
+	KeyCounts(ctx context.Context, counts *mautrix.OTKCount)
+	DeviceLists(ctx context.Context, lists *mautrix.DeviceLists)
+}
+
+// matrixInbox keeps the events that the homeserver has pushed until they are handled: one lane a room.
+type matrixInbox struct {
+	d     *Delivery
+	lanes lanes[string, database.MatrixRow]
+	// waiting counts the events that are not handled yet.
+	waiting   atomic.Int64
+	ephemeral chan *event.Event
+	// toDevice wakes the worker that handles to-device events before anything that needs their keys.
+	toDevice chan struct{}
+
+	lock sync.Mutex
+	// opened holds, for each encrypted event that is being handled, what is closed when it has been decrypted.
+	opened map[string]chan struct{}
+}
+
+func newMatrixInbox(d *Delivery) *matrixInbox {
+	m := &matrixInbox{
+		d: d, ephemeral: make(chan *event.Event, ephemeralWaiting), toDevice: make(chan struct{}, 1),
+		opened: map[string]chan struct{}{},
+	}
+	m.lanes = lanes[string, database.MatrixRow]{
+		load:  d.journal.OpenMatrix,
+		seq:   func(r database.MatrixRow) int64 { return r.Seq },
+		try:   m.try,
+		flush: d.flush,
+		log:   d.log.With().Str("component", "matrix inbox").Logger(),
+		pause: d.timing.RetryFirst,
+	}
+	return m
+}
+
+// push is what one transaction of the homeserver holds, ready to be stored.
+type push struct {
+	rows      []database.MatrixRow
+	toDevice  []database.ToDeviceRow
+	latest    []database.LatestRow
+	ephemeral []*event.Event
+}
+
+// take stores a transaction in one commit and gives its new events to their lanes.
+func (m *matrixInbox) take(ctx context.Context, p push) error {
+	if err := failpoint.Hit(failpoint.FrontBeforeCommit); err != nil {
+		return err
+	}
+	var fresh []database.MatrixRow
+	err := m.d.writer.do(ctx, func(ctx context.Context) error {
+		fresh = fresh[:0:0]
+		for _, row := range p.rows {
+			added, err := m.d.journal.AddMatrix(ctx, row)
+			if err != nil {
+				return err
+			}
+			if added {
+				fresh = append(fresh, row)
+			}
+		}
+		return m.store(ctx, p)
+	})
+	if err != nil {
+		return fmt.Errorf("failed to store a transaction: %w", err)
+	}
+	m.d.metrics.repeats.Add(int64(len(p.rows) - len(fresh)))
+	m.waiting.Add(int64(len(fresh)))
+	if len(p.toDevice)+len(p.latest) > 0 {
+		m.nudge()
+	}
+	for _, row := range fresh {
+		m.lanes.push(row.Room, row)
+	}
+	for _, evt := range p.ephemeral {
+		select {
+		case m.ephemeral <- evt:
+		default:
+		}
+	}
+	// a homeserver that pushes is a homeserver that answers
+	m.d.Inbox.homeserverBack()
+	return failpoint.Hit(failpoint.FrontCommitted)
+}
+
+func (m *matrixInbox) store(ctx context.Context, p push) error {
+	for _, row := range p.toDevice {
+		if _, err := m.d.journal.AddToDevice(ctx, row); err != nil {
+			return err
+		}
+	}
+	for _, row := range p.latest {
+		if err := m.d.journal.PutLatest(ctx, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *matrixInbox) nudge() {
+	select {
+	case m.toDevice <- struct{}{}:
+	default:
+	}
+}
+
+// full says that more Matrix events wait than should.
+func (m *matrixInbox) full() bool { return m.waiting.Load() >= int64(m.d.timing.MatrixLimit) }
+
+func (m *matrixInbox) open(ctx context.Context) error {
+	waiting, err := m.d.journal.CountMatrix(ctx)
+	m.waiting.Store(int64(waiting))
+	return err
+}
+
+func (m *matrixInbox) start(ctx context.Context) error {
+	rooms, err := m.d.journal.MatrixRooms(ctx)
+	if err != nil {
+		return fmt.Errorf("failed to list rooms with events: %w", err)
+	}
+	m.handleSecrets(ctx)
+	m.lanes.start(rooms)
+	m.lanes.done.Add(2)
+	go m.passEphemeral(m.lanes.ctx)
+	go m.watchSecrets(m.lanes.ctx)
+	return nil
+}
+
+func (m *matrixInbox) stop(ctx context.Context) { m.lanes.stop(ctx) }
+
+// matrixSeal binds a Matrix event's text to its row.
+func matrixSeal(eventID string) []string { return []string{"cw_mx_inbox", eventID} }
+
+// try handles one Matrix event. bridgev2 takes no failure back to us, as its own end of a failed event is a
+// status that the author sees; what would lose an event is the end of the process, and then it is handled again.
+func (m *matrixInbox) try(ctx context.Context, _ *lane[string, database.MatrixRow], row *database.MatrixRow) verdict {
+	if row.Epoch != m.d.instance.Epoch {
+		// it may be what ended the last process
+		if err := m.d.writer.do(ctx, func(ctx context.Context) error { return m.d.journal.TriedMatrix(ctx, row.EventID) }); err != nil {
+			return verdict{wait: m.d.timing.RetryFirst}
+		}
+		if row.Attempts >= m.d.timing.Tries {
+			return m.setAside(ctx, row, faultOurs)
+		}
+	}
+	raw, err := m.d.secret.unlock(row.Raw, matrixSeal(row.EventID)...)
+	if err != nil {
+		return m.setAside(ctx, row, faultUnreadable)
+	}
+	var evt event.Event
+	if strings.HasPrefix(row.EventID, noEvent) || json.Unmarshal(raw, &evt) != nil {
+		return m.setAside(ctx, row, faultUnreadable)
+	}
+	m.handle(ctx, &evt, fromMillis(row.ReceivedAt))
+	if ctx.Err() != nil {
+		return verdict{}
+	}
+	m.waiting.Add(-1)
+	m.d.write(func(ctx context.Context) error {
+		return m.d.journal.DoneMatrix(ctx, row.EventID, m.d.now().UnixMilli())
+	})
+	return verdict{ended: true}
+}
+
+// handle dispatches an event, and waits with an encrypted one until it is open or its time is over.
+func (m *matrixInbox) handle(ctx context.Context, evt *event.Event, received time.Time) {
+	evt.Mautrix.ReceivedAt = received
+	evt.Mautrix.EventSource = event.SourceTimeline
+	evt.Type.Class = event.MessageEventType
+	if evt.StateKey != nil {
+		evt.Mautrix.EventSource = event.SourceTimeline & event.SourceJoin
+		evt.Type.Class = event.StateEventType
+	}
+	if evt.Type != event.EventEncrypted {
+		m.dispatch(ctx, evt)
+		return
+	}
+	opened := make(chan struct{})
+	m.lock.Lock()
+	m.opened[string(evt.ID)] = opened
+	m.lock.Unlock()
+	m.dispatch(ctx, evt)
+	_ = failpoint.Hit(failpoint.FrontWaitingKeys)
+	timer := time.NewTimer(m.d.timing.Keys)
+	defer timer.Stop()
+	select {
+	case <-opened:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	m.lock.Lock()
+	delete(m.opened, string(evt.ID))
+	m.lock.Unlock()
+}
+
+// decrypted notes that an encrypted event was opened and handled, or that its author was told why not.
+func (m *matrixInbox) decrypted(eventID string) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	if opened := m.opened[eventID]; opened != nil {
+		close(opened)
+		delete(m.opened, eventID)
+	}
+}
+
+// dispatch parses an event and has it handled. A panic ends the event's handling and nothing more.
+func (m *matrixInbox) dispatch(ctx context.Context, evt *event.Event) {
+	defer func() {
+		if r := recover(); r != nil {
+			zerolog.Ctx(ctx).Error().Any("panic", r).Str("event_type", evt.Type.Type).Msg("Panic while handling a Matrix event")
+		}
+	}()
+	// an event of unknown content is dispatched as it is: nobody listens to it
+	_ = evt.Content.ParseRaw(evt.Type)
+	m.d.dispatch.Event(ctx, evt)
+}
+
+func (m *matrixInbox) setAside(ctx context.Context, row *database.MatrixRow, kind fault) verdict {
+	zerolog.Ctx(ctx).Error().Str("event_id", row.EventID).Str("fault", string(kind)).Msg("Setting a Matrix event aside")
+	err := m.d.writer.do(ctx, func(ctx context.Context) error {
+		return m.d.journal.QuarantineMatrix(ctx, row.EventID, m.d.now().UnixMilli(), string(kind))
+	})
+	if err != nil {
+		return verdict{wait: m.d.timing.RetryFirst}
+	}
+	m.waiting.Add(-1)
+	m.d.metrics.quarantined.Add(1)
+	return verdict{ended: true}
+}
+
+func (m *matrixInbox) passEphemeral(ctx context.Context) {
+	defer m.lanes.done.Done()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case evt := <-m.ephemeral:
+			if m.d.now().Sub(evt.Mautrix.ReceivedAt) < ephemeralAge {
+				m.dispatch(ctx, evt)
+			}
+		}
+	}
+}
+
+func (m *matrixInbox) watchSecrets(ctx context.Context) {
+	defer m.lanes.done.Done()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.toDevice:
+			m.handleSecrets(ctx)
+		}
+	}
+}
+
+// handleSecrets passes on what the crypto machine needs, in order of arrival. What fails stays for the next time.
+func (m *matrixInbox) handleSecrets(ctx context.Context) {
+	rows, err := m.d.journal.OpenToDevice(ctx)
+	if err != nil {
+		m.d.log.Err(err).Msg("Failed to read to-device events")
+		return
+	}
+	for _, row := range rows {
+		var evt event.Event
+		raw, err := m.d.secret.unlock(row.Raw, toDeviceSeal(row.Hash)...)
+		if err == nil && json.Unmarshal(raw, &evt) == nil {
+			evt.Type.Class = event.ToDeviceEventType
+			evt.Mautrix.EventSource = event.SourceToDevice
+			m.dispatch(ctx, &evt)
+		}
+		m.d.write(func(ctx context.Context) error { return m.d.journal.DoneToDevice(ctx, row.Hash) })
+	}
+	latest, err := m.d.journal.Latest(ctx)
+	if err != nil {
+		m.d.log.Err(err).Msg("Failed to read key counts")
+		return
+	}
+	for _, row := range latest {
+		m.passLatest(ctx, row)
+		m.d.write(func(ctx context.Context) error { return m.d.journal.DropLatest(ctx, row) })
+	}
+	_ = m.d.flush(ctx)
+}
+
+func (m *matrixInbox) passLatest(ctx context.Context, row database.LatestRow) {
+	switch row.Kind {
+	case latestKeyCounts:
+		var counts mautrix.OTKCount
+		if json.Unmarshal(row.Value, &counts) == nil {
+			user, device, _ := strings.Cut(row.Item, "|")
+			counts.UserID, counts.DeviceID = id.UserID(user), id.DeviceID(device)
+			m.d.dispatch.KeyCounts(ctx, &counts)
+		}
+	case latestDeviceLists:
+		var lists mautrix.DeviceLists
+		if json.Unmarshal(row.Value, &lists) == nil {
+			m.d.dispatch.DeviceLists(ctx, &lists)
+		}
+	}
+}
+
+func toDeviceSeal(hash string) []string { return []string{"cw_mx_todevice", hash} }
+
+// hashOf names what has no id of its own.
+func hashOf(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}

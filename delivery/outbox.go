@@ -1,0 +1,303 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/rs/zerolog"
+	"maunium.net/go/mautrix/bridgev2/networkid"
+	"maunium.net/go/mautrix/event"
+	"maunium.net/go/mautrix/id"
+
+	"causeway/database"
+	"causeway/failpoint"
+	"causeway/network"
+)
+
+// acceptTries is how often storing a message is tried before its author is told that it failed; with
+// the waits between them it stays well below the time that a handler may take.
+const acceptTries = 5
+
+// Outgoing is a message of a Matrix user for a network.
+type Outgoing struct {
+	Login networkid.UserLoginID
+	// Event is the Matrix event that the message comes from; of it the status needs room, author and types.
+	Event *event.Event
+	// Part counts the messages that one Matrix event becomes, from zero.
+	Part int
+	// Message is what the network gets. Its id's conversation and sender are set, the bare id is not.
+	Message network.Message
+}
+
+// Outbox sends the messages of Matrix users to their networks: each under one id that is derived from
+// the Matrix event, again and again under the same until the network has answered, in the order of the chat.
+type Outbox struct {
+	d     *Delivery
+	lanes lanes[database.OutboxLane, outgoing]
+	// told runs what tells authors.
+	told errands
+}
+
+// outgoing is an outbox row with what its lane remembers of it.
+type outgoing struct {
+	database.OutboxRow
+	// delayed: the author was told that it takes longer.
+	delayed bool
+}
+
+func newOutbox(d *Delivery) *Outbox {
+	out := &Outbox{d: d}
+	out.lanes = lanes[database.OutboxLane, outgoing]{
+		load:  out.load,
+		seq:   func(r outgoing) int64 { return r.Seq },
+		try:   out.try,
+		flush: d.flush,
+		log:   d.log.With().Str("component", "outbox").Logger(),
+		pause: d.timing.ResendFirst,
+	}
+	return out
+}
+
+// Accept stores a message for good and returns the id under which the network will know it. newID
+// shapes an id of the network ([network.Client.NewMessageID]). After nil the message will be sent, or its author told
+// why not; bridgev2's handler answers Pending, and writes its message row itself. The same event is
+// accepted any number of times and sent once.
+func (out *Outbox) Accept(ctx context.Context, msg Outgoing, newID func(seed []byte) string) (network.MessageID, error) {
+	row, err := out.row(msg, newID)
+	if err != nil {
+		return network.MessageID{}, err
+	}
+	var kept database.OutboxRow
+	var added bool
+	for try := 1; ; try++ {
+		err = out.d.writer.do(ctx, func(ctx context.Context) (err error) {
+			kept, added, err = out.d.journal.AddOutbox(ctx, row)
+			return err
+		})
+		if err == nil || try == acceptTries || errors.Is(err, errWriterClosed) || errors.Is(err, database.ErrFenced) {
+			break
+		}
+		if !sleep(ctx, backoff(out.d.timing.RetryFirst, out.d.timing.RetryLimit, try)) {
+			break
+		}
+	}
+	if err != nil {
+		return network.MessageID{}, fmt.Errorf("failed to accept a message: %w", err)
+	}
+	if added {
+		out.lanes.push(database.OutboxLane{Login: kept.Login, Chat: kept.Chat}, outgoing{OutboxRow: kept})
+	} else {
+		out.d.metrics.repeats.Add(1)
+	}
+	if err = failpoint.Hit(failpoint.OutboxWritten); err != nil {
+		return network.MessageID{}, err
+	}
+	accepted := msg.Message.ID
+	accepted.ID = kept.RemoteID
+	return accepted, failpoint.Hit(failpoint.OutboxBeforeMapping)
+}
+
+func (out *Outbox) row(msg Outgoing, newID func([]byte) string) (database.OutboxRow, error) {
+	chat := msg.Message.ID.Conversation.String()
+	row := database.OutboxRow{
+		EventID: string(msg.Event.ID), Part: msg.Part, Seq: out.d.seq.Add(1), Login: string(msg.Login), Chat: chat,
+		Room: string(msg.Event.RoomID), Author: string(msg.Event.Sender), EventType: msg.Event.Type.Type,
+		State: database.OutboxReady, CreatedAt: out.d.now().UnixMilli(), Epoch: out.d.instance.Epoch,
+	}
+	if content, ok := msg.Event.Content.Parsed.(*event.MessageEventContent); ok {
+		row.MsgType = string(content.MsgType)
+	}
+	row.RemoteID = newID(out.d.secret.messageSeed(row.Login, chat, row.EventID, strconv.Itoa(msg.Part)))
+	message := msg.Message
+	message.ID.ID = row.RemoteID
+	payload, err := encodeMessage(message)
+	if err != nil {
+		return row, err
+	}
+	row.Payload = out.d.secret.lock(payload, outboxSeal(row)...)
+	return row, nil
+}
+
+// outboxSeal binds a payload to its row.
+func outboxSeal(r database.OutboxRow) []string {
+	return []string{"cw_outbox", r.Login, r.Chat, r.EventID, strconv.Itoa(r.Part)}
+}
+
+// Wake has a login's waiting messages tried at once; the bridge calls it when the login is connected.
+func (out *Outbox) Wake(login networkid.UserLoginID) {
+	out.lanes.wakeWhere(func(key database.OutboxLane) bool { return key.Login == string(login) })
+}
+
+func (out *Outbox) load(ctx context.Context, key database.OutboxLane, limit int) ([]outgoing, error) {
+	rows, err := out.d.journal.OpenOutbox(ctx, key, limit)
+	found := make([]outgoing, len(rows))
+	for i, row := range rows {
+		found[i] = outgoing{OutboxRow: row}
+	}
+	return found, err
+}
+
+// start tells authors what the last process could not, and lets the lanes run.
+func (out *Outbox) start(ctx context.Context) error {
+	unreported, err := out.d.journal.UnreportedOutbox(ctx)
+	if err != nil {
+		return fmt.Errorf("failed to list unreported messages: %w", err)
+	}
+	keys, err := out.d.journal.OutboxLanes(ctx)
+	if err != nil {
+		return fmt.Errorf("failed to list the outbox's lanes: %w", err)
+	}
+	out.lanes.start(keys)
+	out.told.run(func() {
+		for _, row := range unreported {
+			var reason error
+			if row.State == database.OutboxFailed {
+				reason = errors.New(row.ErrorClass)
+			}
+			out.report(out.lanes.ctx, row, reason)
+		}
+	})
+	return nil
+}
+
+func (out *Outbox) stop(ctx context.Context) {
+	out.lanes.stop(ctx)
+	out.told.end(ctx)
+}
+
+// try sends a row once.
+func (out *Outbox) try(ctx context.Context, _ *lane[database.OutboxLane, outgoing], row *outgoing) verdict {
+	age := out.d.now().Sub(fromMillis(row.CreatedAt))
+	if age > out.d.timing.MaxAge {
+		return out.end(row.OutboxRow, database.OutboxFailed, network.Sent{}, fmt.Errorf("not sent within %s: %w", out.d.timing.MaxAge, lastError(*row)))
+	}
+	sent, err := out.send(ctx, row)
+	if err == nil {
+		return out.end(row.OutboxRow, database.OutboxSent, sent, nil)
+	}
+	if ctx.Err() != nil {
+		return verdict{}
+	}
+	kind := outcomeOf(err)
+	zerolog.Ctx(ctx).Warn().Err(err).Int64("seq", row.Seq).Int("attempts", row.Attempts).Msg("Failed to send a message")
+	if kind == outcomeFinal {
+		return out.end(row.OutboxRow, database.OutboxFailed, network.Sent{}, err)
+	}
+	row.Attempts++
+	row.ErrorClass = err.Error()
+	if kind == outcomeUnknown {
+		row.State = database.OutboxUnknown
+	}
+	kept := row.OutboxRow
+	out.d.write(func(ctx context.Context) error { return out.d.journal.RetryOutbox(ctx, kept) })
+	return verdict{wait: out.later(ctx, row, age, err)}
+}
+
+// later is the wait before the next try. It ends early to tell the author that it takes longer, and tells so when it is time.
+func (out *Outbox) later(ctx context.Context, row *outgoing, age time.Duration, err error) time.Duration {
+	wait := backoff(out.d.timing.ResendFirst, out.d.timing.ResendLimit, row.Attempts)
+	switch {
+	case row.delayed:
+	case age >= out.d.timing.Delayed:
+		row.delayed = true
+		if failed := out.d.bridge.Report(ctx, reportOf(row.OutboxRow, Delayed, err)); failed != nil {
+			zerolog.Ctx(ctx).Warn().Err(failed).Msg("Failed to tell an author about a delay")
+		}
+	default:
+		wait = min(wait, out.d.timing.Delayed-age)
+	}
+	return wait
+}
+
+// lastError is why the last try did not work.
+func lastError(row outgoing) error {
+	if row.ErrorClass == "" {
+		return network.ErrNotConnected
+	}
+	return errors.New(row.ErrorClass)
+}
+
+// send hands a row to the login's client. A panic below has an unknown outcome.
+func (out *Outbox) send(ctx context.Context, row *outgoing) (sent network.Sent, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: panic while sending: %v", network.ErrOutcomeUnknown, r)
+		}
+	}()
+	payload, err := out.d.secret.unlock(row.Payload, outboxSeal(row.OutboxRow)...)
+	if err != nil {
+		return sent, fmt.Errorf("%w: %w", network.ErrRejected, err)
+	}
+	message, err := decodeMessage(payload)
+	if err != nil {
+		return sent, fmt.Errorf("%w: %w", network.ErrRejected, err)
+	}
+	client, err := out.d.bridge.Client(ctx, networkid.UserLoginID(row.Login))
+	if err != nil {
+		return sent, err
+	}
+	if err = failpoint.Hit(failpoint.OutboxBeforeSend); err != nil {
+		return sent, fmt.Errorf("%w: %w", network.ErrNotConnected, err)
+	}
+	if sent, err = client.Send(ctx, message); err != nil {
+		return sent, err
+	}
+	if err = failpoint.Hit(failpoint.OutboxAcked); err != nil {
+		return sent, fmt.Errorf("%w: %w", network.ErrOutcomeUnknown, err)
+	}
+	return sent, nil
+}
+
+// end closes a row, and tells the author once that is on disk. The lane need not wait: until then
+// the message would be sent again under the same id, which is harmless.
+func (out *Outbox) end(row database.OutboxRow, state database.OutboxState, sent network.Sent, reason error) verdict {
+	// what an earlier process has tried is not known
+	unknown := row.State == database.OutboxUnknown || row.Epoch != out.d.instance.Epoch
+	mayHaveArrived := unknown && state == database.OutboxFailed
+	row.State, row.ServerTS, row.DoneAt, row.ErrorClass = state, millis(sent.Time), out.d.now().UnixMilli(), ""
+	if reason != nil {
+		row.ErrorClass = reason.Error()
+	}
+	row.Payload = nil
+	ctx := out.lanes.ctx
+	out.d.writer.later(func(ctx context.Context) error { return out.d.journal.EndOutbox(ctx, row) }, func(err error) {
+		if err != nil {
+			out.d.log.Err(err).Int64("seq", row.Seq).Msg("Failed to close an outbox row; it will be sent again")
+			out.lanes.reload(database.OutboxLane{Login: row.Login, Chat: row.Chat})
+			return
+		}
+		if mayHaveArrived {
+			reason = fmt.Errorf("%w: %w", network.ErrOutcomeUnknown, reason)
+		}
+		// not on the writer's goroutine: a report may take a request to the homeserver
+		out.told.run(func() { out.report(ctx, row, reason) })
+	})
+	return verdict{ended: true}
+}
+
+// report tells the author of a closed row; if that fails, the next start does.
+func (out *Outbox) report(ctx context.Context, row database.OutboxRow, reason error) {
+	progress := Sent
+	if row.State == database.OutboxFailed {
+		progress = Failed
+	}
+	if failpoint.Hit(failpoint.OutboxBeforeStatus) != nil {
+		return
+	}
+	if err := out.d.bridge.Report(ctx, reportOf(row, progress, reason)); err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Int64("seq", row.Seq).Msg("Failed to tell an author how a message fares")
+		return
+	}
+	out.d.write(func(ctx context.Context) error { return out.d.journal.ReportedOutbox(ctx, row.EventID, row.Part) })
+}
+
+func reportOf(row database.OutboxRow, progress Progress, err error) Report {
+	return Report{
+		Login: networkid.UserLoginID(row.Login), Room: id.RoomID(row.Room), Event: id.EventID(row.EventID), Author: id.UserID(row.Author),
+		EventType: event.NewEventType(row.EventType), MessageType: event.MessageType(row.MsgType),
+		Progress: progress, Err: err, MayHaveArrived: errors.Is(err, network.ErrOutcomeUnknown), Time: fromMillis(row.ServerTS),
+	}
+}
