@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -38,4 +39,53 @@ func BenchmarkSend(b *testing.B) {
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "sends/s")
+}
+
+// BenchmarkPush is the way from a user of the server to an application service.
+func BenchmarkPush(b *testing.B) {
+	var events atomic.Int64
+	done := make(chan struct{})
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if events.Add(int64(strings.Count(string(body), `"m.room.message"`))) == int64(b.N) {
+			close(done)
+		}
+		_, _ = w.Write([]byte("{}"))
+	}))
+	defer service.Close()
+	hs := homeserver.Start(b, homeserver.Appservice(registration(service.URL)))
+	made, err := ghost(b, hs, "bridgebot").CreateRoom(b.Context(), &mautrix.ReqCreateRoom{})
+	require.NoError(b, err)
+	b.ResetTimer()
+	for range b.N {
+		if _, err = hs.Send(made.RoomID.String(), "@bridgebot:localhost", "m.room.message", map[string]string{"body": "hello"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	<-done
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
+
+// BenchmarkSyncInManyRooms is a client that follows 1,000 rooms.
+func BenchmarkSyncInManyRooms(b *testing.B) {
+	hs := homeserver.Start(b)
+	alice := user(b, hs, "alice")
+	made := &mautrix.RespCreateRoom{}
+	for range 1000 {
+		var err error
+		made, err = alice.CreateRoom(b.Context(), &mautrix.ReqCreateRoom{})
+		require.NoError(b, err)
+	}
+	first, err := alice.SyncRequest(b.Context(), 0, "", "", false, "")
+	require.NoError(b, err)
+	since := first.NextBatch
+	b.ResetTimer()
+	for range b.N {
+		_, err = hs.Send(made.RoomID.String(), alice.UserID.String(), "m.room.message", map[string]string{"body": "hello"})
+		require.NoError(b, err)
+		news, err := alice.SyncRequest(b.Context(), 10000, since, "", false, "")
+		require.NoError(b, err)
+		require.Len(b, news.Rooms.Join, 1)
+		since = news.NextBatch
+	}
 }

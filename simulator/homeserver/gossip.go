@@ -47,7 +47,7 @@ func (hs *Server) setTyping(rm *room, userID string, typing bool, timeout time.D
 		delete(rm.typing, userID)
 	}
 	if was != typing {
-		rm.typingPosition = number
+		rm.typingPosition, rm.changed = number, number
 		hs.gossips(rm, "m.typing", map[string][]string{"user_ids": rm.typists()})
 	}
 }
@@ -125,7 +125,7 @@ func (hs *Server) markRead(rm *room, rq *request, kind, eventID, thread string) 
 		return nil
 	}
 	r := receipt{event: eventID, ts: time.Now().UnixMilli(), position: hs.next()}
-	rm.receipts[key] = r
+	rm.receipts[key], rm.changed = r, r.position
 	if kind == "m.read" {
 		hs.gossips(rm, "m.receipt", receiptContent(map[receiptKey]receipt{key: r}))
 	} else {

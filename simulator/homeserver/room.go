@@ -56,6 +56,7 @@ type room struct {
 	power       powerLevels
 	annotations map[annotation]string // reaction → its event id
 	services    map[*appservice]int   // how many joined members each application service has
+	changed     int64                 // position of the latest event or notice
 	gossip
 }
 
@@ -117,6 +118,7 @@ func (hs *Server) commit(rm *room, ev Event) (*entry, error) {
 		return nil, refuse(http.StatusRequestEntityTooLarge, "M_TOO_LARGE", "event too large")
 	}
 	e.Position = hs.next()
+	rm.changed = e.Position
 	before := rm.audience(nil)
 	if ev.StateKey != nil {
 		hs.applyState(rm, e)

@@ -125,12 +125,12 @@ func (hs *Server) sync(rq *request, query syncQuery) (*syncAnswer, bool) {
 	out.Rooms.Join = map[string]*joinedRoom{}
 	out.Rooms.Invite = map[string]*invitedRoom{}
 	out.Rooms.Leave = map[string]*joinedRoom{}
-	news := false
+	news, data := false, rq.user.dataSince(query.since)
 	for roomID, rm := range rq.user.rooms {
 		own := rm.state[stateKey{"m.room.member", rq.user.id}]
 		switch rm.members[rq.user.id] {
 		case "join":
-			if joined := hs.syncJoined(rm, rq.user, own, query); joined != nil {
+			if joined := rm.syncJoined(own, query, data[roomID]); joined != nil {
 				out.Rooms.Join[roomID] = joined
 				news = true
 			}
@@ -148,14 +148,17 @@ func (hs *Server) sync(rq *request, query syncQuery) (*syncAnswer, bool) {
 			}
 		}
 	}
-	out.AccountData.Events = rq.user.dataSince("", query.since)
+	out.AccountData.Events = append([]answer{}, data[""]...)
 	out.ToDevice.Events, out.KeyCounts = rq.deviceNews(query.since)
 	return out, news || len(out.AccountData.Events) > 0 || len(out.ToDevice.Events) > 0
 }
 
 // syncJoined is nil when nothing happened in the room.
-func (hs *Server) syncJoined(rm *room, user *account, own *entry, query syncQuery) *joinedRoom {
+func (rm *room) syncJoined(own *entry, query syncQuery, data []answer) *joinedRoom {
 	since := query.since
+	if rm.changed <= since && len(data) == 0 && !query.full {
+		return nil
+	}
 	if own.Position > since && membershipOf(own.prev) != "join" {
 		since = 0 // new to the user, who needs all of it
 	}
@@ -171,12 +174,8 @@ func (hs *Server) syncJoined(rm *room, user *account, own *entry, query syncQuer
 	} else if out.Timeline.Limited {
 		out.State.Events = rm.currentState(func(e *entry) bool { return e.index >= first && e.index < start })
 	}
-	out.Ephemeral.Events = rm.gossipSince(user.id, since)
-	out.AccountData.Events = user.dataSince(rm.id, since)
-	nothing := len(out.Timeline.Events)+len(out.State.Events)+len(out.Ephemeral.Events)+len(out.AccountData.Events) == 0
-	if nothing {
-		return nil
-	}
+	out.Ephemeral.Events = rm.gossipSince(*own.StateKey, since)
+	out.AccountData.Events = append([]answer{}, data...)
 	return out
 }
 
@@ -199,14 +198,15 @@ func (rm *room) gossipSince(userID string, since int64) []answer {
 	return notices
 }
 
-func (user *account) dataSince(roomID string, since int64) []answer {
-	events := []answer{}
+// dataSince is the account data that changed, by room; that of the whole account is under the empty name.
+func (user *account) dataSince(since int64) map[string][]answer {
+	changed := map[string][]answer{}
 	for key, d := range user.data {
-		if key.room == roomID && d.position > since {
-			events = append(events, spell(map[string]any{"type": key.kind, "content": d.content}))
+		if d.position > since {
+			changed[key.room] = append(changed[key.room], spell(map[string]any{"type": key.kind, "content": d.content}))
 		}
 	}
-	return events
+	return changed
 }
 
 // invitation is the stripped state that somebody invited may see.
