@@ -23,6 +23,7 @@ type enlistService struct {
 	mu     sync.Mutex
 	stored map[string]storedReply // by integrator and idempotency key
 	paused map[string]time.Time   // when a provider suspended an enlistment itself
+	asked  map[string]int         // authorized requests so far, by whose they are
 }
 
 // storedReply is what a repeated request is answered with.
@@ -44,7 +45,8 @@ type enlistCall struct {
 
 // enlistmentHandler serves the Enlistment API.
 func (n *Network) enlistmentHandler() http.Handler {
-	s := &enlistService{n: n, stored: make(map[string]storedReply), paused: make(map[string]time.Time)}
+	s := &enlistService{n: n, stored: make(map[string]storedReply), paused: make(map[string]time.Time),
+		asked: make(map[string]int)}
 	mux := http.NewServeMux()
 	mux.Handle("POST "+pathEnlistments, s.handle((*enlistCall).create, purposeEnlist))
 	mux.Handle("GET "+pathEnlistment, s.handle((*enlistCall).show, purposeEnlist))

@@ -256,6 +256,25 @@ func TestAnswerLostAfterCommit(t *testing.T) {
 	require.Equal(t, p.n.Enlistments()[0].ID, again.text("enlistment_id"))
 }
 
+func TestFaultsFollowFromTheSeed(t *testing.T) {
+	outcomes := func() (all []string) {
+		p := newTestProvider(t, Profile(Faults))
+		for i := range 20 {
+			c := &enlistCall{service: &enlistService{n: p.n, asked: map[string]int{}}, requestID: uuid.NewString(),
+				claims: &claims{Audience: "a", Identifier: userNumber(t, i).email, Subject: newJTI()}}
+			c.request, _ = http.NewRequest(http.MethodPost, "/v1/enlistments", nil)
+			for range 3 {
+				outcome := strconv.FormatBool(p.n.misfortune("enlistment-refused", c.ordinal(), enlistFaultRate))
+				all = append(all, outcome+strconv.FormatBool(c.startsPending()))
+			}
+		}
+		return all
+	}
+	first := outcomes()
+	require.Equal(t, first, outcomes())
+	require.Contains(t, first, "truefalse", "there is something to repeat")
+}
+
 // TestEnlistmentProfiles tells what the profiles do by themselves: the faults profile
 // refuses and delays a share, the others change no outcome.
 func TestEnlistmentProfiles(t *testing.T) {

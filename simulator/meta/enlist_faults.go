@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -30,12 +31,12 @@ const (
 // interfere lets the profile and the script have their way with a request that has
 // been authorized and not yet been acted upon.
 func (c *enlistCall) interfere() *refusal {
-	n, s := c.service.n, c.subject()
+	n, s, ordinal := c.service.n, c.subject(), c.ordinal()
 	if f := n.strikes(FaultEnlistError, s); f != nil {
 		return &refusal{Code: orElse(f.Params["code"], apiUnavailable), Message: "scripted fault", RetryAfter: faultRetryAfter}
 	}
-	wait := n.delay(c.requestID)
-	if n.strikes(FaultEnlistSlow, s) != nil || n.misfortune("enlistment-slow", c.requestID, enlistFaultRate) {
+	wait := n.delay(ordinal)
+	if n.strikes(FaultEnlistSlow, s) != nil || n.misfortune("enlistment-slow", ordinal, enlistFaultRate) {
 		wait = slowAnswer
 	}
 	if wait > 0 {
@@ -46,14 +47,24 @@ func (c *enlistCall) interfere() *refusal {
 		case <-c.request.Context().Done():
 		}
 	}
-	if n.misfortune("enlistment-refused", c.requestID, enlistFaultRate) {
+	if n.misfortune("enlistment-refused", ordinal, enlistFaultRate) {
 		code := apiUnavailable
-		if n.roll("enlistment-refusal", c.requestID) < 0.5 {
+		if n.roll("enlistment-refusal", ordinal) < 0.5 {
 			code = apiRateLimited
 		}
 		return &refusal{Code: code, Message: "faults profile", RetryAfter: faultRetryAfter}
 	}
 	return nil
+}
+
+// ordinal names a request by whose it is and how many came before, which unlike its
+// own id is the same in each run.
+func (c *enlistCall) ordinal() string {
+	c.service.mu.Lock()
+	defer c.service.mu.Unlock()
+	name := fmt.Sprintf("%s %s %s/%s", c.request.Method, c.request.Pattern, c.claims.Audience, c.claims.Identifier)
+	c.service.asked[name]++
+	return fmt.Sprintf("%s/%d", name, c.service.asked[name])
 }
 
 // loseAnswer drops the connection when the script says so; the request has had its effect.
@@ -75,5 +86,5 @@ func (c *enlistCall) subject() subject {
 func (c *enlistCall) startsPending() bool {
 	n := c.service.n
 	return n.strikes(FaultEnlistPending, c.subject()) != nil ||
-		n.misfortune("enlistment-pending", c.claims.Audience+c.claims.Subject, enlistFaultRate)
+		n.misfortune("enlistment-pending", c.claims.Audience+c.claims.Identifier, enlistFaultRate)
 }

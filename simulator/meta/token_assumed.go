@@ -68,10 +68,11 @@ type verifier struct {
 
 	mu   sync.Mutex
 	used map[string]time.Time // audience and jti, until the token is dead anyway
+	seen map[string]int       // tokens so far, by purpose and identifier
 }
 
 func newVerifier(n *Network) *verifier {
-	return &verifier{n: n, keys: newKeySets(n.now, n.cfg.tokenRefetchPause), used: make(map[string]time.Time)}
+	return &verifier{n: n, keys: newKeySets(n.now, n.cfg.tokenRefetchPause), used: make(map[string]time.Time), seen: make(map[string]int)}
 }
 
 // verifyToken checks a compact JWT in the order of docs/protocol.md#token; the
@@ -126,7 +127,7 @@ func (v *verifier) verify(ctx context.Context, raw, purpose, product string) (*c
 
 // checkSignature reads the key that the token names from its issuer.
 func (v *verifier) checkSignature(ctx context.Context, token *parsedToken, issuer string) *tokenError {
-	if v.n.Profile() != Calm && v.n.roll("cold-key-set", token.text("jti")) < 0.05 {
+	if v.n.Profile() != Calm && v.n.roll("cold-key-set", v.ordinal(token)) < 0.05 {
 		v.keys.forget(issuer) // a key set may be fetched at any time
 	}
 	key, err := v.keys.find(ctx, issuer, token.kid)
@@ -134,6 +135,16 @@ func (v *verifier) checkSignature(ctx context.Context, token *parsedToken, issue
 		return &tokenError{Code: codeKeyUnknown, Reason: err.Error()}
 	}
 	return token.verifySignature(key)
+}
+
+// ordinal names a token by whose it is and how many came before, which unlike the
+// random parts of a token is the same in each run.
+func (v *verifier) ordinal(token *parsedToken) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	name := token.text("purpose") + "/" + token.text("identifier")
+	v.seen[name]++
+	return fmt.Sprintf("%s/%d", name, v.seen[name])
 }
 
 // parsedToken is a token taken apart, not yet trusted.
