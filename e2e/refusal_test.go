@@ -23,15 +23,16 @@ func TestUnknownNumber(t *testing.T) {
 	}
 }
 
-// An agreement section that is not complete: the login is not offered, and the bot says what is missing and what works instead.
+// An agreement section that is not complete: the login is not offered, and the bot says so; to an admin also what is missing.
 func TestIncompleteAgreement(t *testing.T) {
 	w := newWorld(t, withConfig(func(c stage.Config) { c.Set("network.interop.enlistment_url", "") }))
-	alice := w.MatrixUser("alice")
+	alice, admin := w.MatrixUser("alice"), w.MatrixUser("admin")
 
 	alice.Command("login whatsapp-interop")
-	alice.WaitForNotice("agreement")
-	alice.Command("help")
-	alice.WaitForNotice("login")
+	told := alice.WaitForNotice("no agreement with Meta")
+	require.NotContains(t, told, "network.interop", "users cannot edit the configuration")
+	admin.Command("login whatsapp-interop")
+	admin.WaitForNotice("no agreement with Meta", "network.interop.enlistment_url")
 	require.Empty(t, w.net.Enlistments())
 }
 
