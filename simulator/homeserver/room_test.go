@@ -159,6 +159,50 @@ func TestPagingBothWays(t *testing.T) {
 	require.Empty(t, none.Chunk)
 }
 
+func TestContextOfAnEvent(t *testing.T) {
+	ctx, hs := timeLimit(t), homeserver.Start(t)
+	alice := user(t, hs, "alice")
+	made, err := alice.CreateRoom(ctx, &mautrix.ReqCreateRoom{})
+	require.NoError(t, err)
+	var said []id.EventID
+	for _, body := range numbers(9) {
+		said = append(said, text(t, ctx, alice, made.RoomID, body))
+	}
+	around, err := alice.Context(ctx, made.RoomID, said[4], nil, 4)
+	require.NoError(t, err)
+	require.Equal(t, said[4], around.Event.ID)
+	require.Equal(t, []id.EventID{said[3], said[2]}, []id.EventID{around.EventsBefore[0].ID, around.EventsBefore[1].ID})
+	require.Equal(t, []id.EventID{said[5], said[6]}, []id.EventID{around.EventsAfter[0].ID, around.EventsAfter[1].ID})
+	after, err := alice.Messages(ctx, made.RoomID, around.End, "", mautrix.DirectionForward, nil, 1)
+	require.NoError(t, err)
+	require.Equal(t, said[7], after.Chunk[0].ID)
+	_, err = alice.Messages(ctx, made.RoomID, "x", "", mautrix.DirectionForward, nil, 1)
+	require.ErrorContains(t, err, "M_BAD_JSON")
+}
+
+func TestRoomsHaveAliases(t *testing.T) {
+	ctx, hs := timeLimit(t), homeserver.Start(t)
+	alice, bob := user(t, hs, "alice"), user(t, hs, "bob")
+	made, err := alice.CreateRoom(ctx, &mautrix.ReqCreateRoom{Preset: "public_chat", RoomAliasName: "talk"})
+	require.NoError(t, err)
+	_, err = alice.CreateRoom(ctx, &mautrix.ReqCreateRoom{RoomAliasName: "talk"})
+	require.ErrorContains(t, err, "M_ROOM_IN_USE")
+	joined, err := bob.JoinRoom(ctx, "#talk:localhost", nil)
+	require.NoError(t, err)
+	require.Equal(t, made.RoomID, joined.RoomID)
+	_, err = bob.DeleteAlias(ctx, "#talk:localhost")
+	require.ErrorIs(t, err, mautrix.MForbidden)
+	_, err = alice.DeleteAlias(ctx, "#talk:localhost")
+	require.NoError(t, err)
+	_, err = bob.ResolveAlias(ctx, "#talk:localhost")
+	require.ErrorIs(t, err, mautrix.MNotFound)
+	_, err = alice.CreateAlias(ctx, "#walk:localhost", made.RoomID)
+	require.NoError(t, err)
+	found, err := bob.ResolveAlias(ctx, "#walk:localhost")
+	require.NoError(t, err)
+	require.Equal(t, made.RoomID, found.RoomID)
+}
+
 func TestRedactionRemovesWhatWasSaid(t *testing.T) {
 	ctx, hs := timeLimit(t), homeserver.Start(t)
 	alice := user(t, hs, "alice")
