@@ -202,7 +202,8 @@ func (c *bareClient) finishHandshake(fs *socket.FrameSocket, nh *socket.NoiseHan
 	if err = fs.SendFrame(finish); err != nil {
 		return err
 	}
-	c.noiseSo, err = nh.Finish(context.Background(), fs, c.receive, func(context.Context, *socket.NoiseSocket, bool) {
+	receive := func(_ context.Context, data []byte) { c.receive(fs, data) }
+	c.noiseSo, err = nh.Finish(context.Background(), fs, receive, func(context.Context, *socket.NoiseSocket, bool) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.frames == fs {
@@ -243,7 +244,7 @@ func checkChain(data []byte, root [32]byte, static []byte) error {
 	return nil
 }
 
-func (c *bareClient) receive(_ context.Context, data []byte) {
+func (c *bareClient) receive(fs *socket.FrameSocket, data []byte) {
 	data, err := binary.Unpack(data)
 	if err != nil {
 		return
@@ -261,6 +262,9 @@ func (c *bareClient) receive(_ context.Context, data []byte) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.frames != fs {
+		return // the rest of an earlier connection
+	}
 	c.got = append(c.got, *node)
 	close(c.changed)
 	c.changed = make(chan struct{})

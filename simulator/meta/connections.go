@@ -1,8 +1,10 @@
 package meta
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"go.mau.fi/whatsmeow/binary"
@@ -96,18 +98,17 @@ func (n *Network) Connections() []ConnInfo {
 	return infos
 }
 
-// DropConnections ends the connections of an account (account id or text address; empty
+// DropConnections ends the connections of an account (any name that it answers to; empty
 // means everyone's): close, reset, silence (stays open and answers nothing), 503, 515,
 // replaced or device_removed. It says how many there were.
 func (n *Network) DropConnections(account, how string) int {
 	n.mu.Lock()
 	var victims []*connection
 	for _, c := range n.connections {
-		d := c.device
 		if c.over {
 			continue
 		}
-		if account == "" || (d != nil && (d.jid.User == account || jidText(d.jid) == account)) {
+		if account == "" || (c.device != nil && c.device.enlistment.answersTo(account)) {
 			victims = append(victims, c)
 		}
 	}
@@ -121,6 +122,7 @@ func (n *Network) DropConnections(account, how string) int {
 func (c *connection) drop(how string) {
 	switch how {
 	case dropReset:
+		c.n.detach(c)
 		c.reset()
 	case dropSilence:
 		c.mu.Lock()
@@ -133,6 +135,7 @@ func (c *connection) drop(how string) {
 	case dropRemoved:
 		c.finish(conflict("401", dropRemoved))
 	default:
+		c.n.detach(c)
 		c.close()
 	}
 }
@@ -153,4 +156,20 @@ func (n *Network) login(c *connection, d *device) {
 	if old != nil && old != c {
 		old.drop(dropReplaced)
 	}
+	c.limitAge()
+}
+
+// limitAge ends the connection after 2 to 10 minutes if the profile is faults then, half of the times announced.
+func (c *connection) limitAge() {
+	about, how := strconv.Itoa(c.id), dropReset
+	if c.n.roll("announced", about) < 0.5 {
+		how = drop503
+	}
+	age := 2*time.Minute + time.Duration(c.n.roll("age", about)*float64(8*time.Minute))
+	timer := time.AfterFunc(age, func() {
+		if c.n.Profile() == Faults {
+			c.drop(how)
+		}
+	})
+	context.AfterFunc(c.ctx, func() { timer.Stop() })
 }

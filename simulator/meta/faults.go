@@ -44,6 +44,8 @@ const (
 	FaultNoOneTimeKey    FaultKind = "no_one_time_prekey"
 	FaultBadSignedPrekey FaultKind = "bad_signed_prekey"
 	FaultNoBundle        FaultKind = "no_bundle"
+	// FaultPrekeysLost makes the server forget a client's one-time keys when it asks for their number.
+	FaultPrekeysLost FaultKind = "prekeys_lost"
 )
 
 // Match says what a fault applies to; empty members match everything.

@@ -13,6 +13,9 @@ func (n *Network) keyRequest(d *device, node, child binary.Node) ([]binary.Node,
 	defer n.mu.Unlock()
 	switch child.Tag {
 	case "count":
+		if n.strikes(FaultPrekeysLost, about("iq", "encrypt", jidText(d.jid))) != nil {
+			d.keys.oneTime = nil
+		}
 		count := len(d.keys.oneTime)
 		if n.misfortune("count", textOf(node.Attrs["id"]), 0.05) {
 			count = min(count, lowPrekeys-1)
@@ -61,7 +64,7 @@ func (n *Network) bundleForClient(d *device, jid types.JID) binary.Node {
 		return errorUser(jid, codeForbidden)
 	}
 	answer := n.bundle(&u.keys, jid, about("iq", "encrypt", jidText(d.jid), jidText(jid)))
-	if len(u.keys.oneTime) < lowPrekeys {
+	if left := len(u.keys.oneTime); left == lowPrekeys-1 || left == 0 {
 		u.phone.post(lowKeysNotice(len(u.keys.oneTime), n.stamp("low")))
 	}
 	return answer

@@ -131,10 +131,12 @@ func TestUnmodifiedLibrary(t *testing.T) {
 
 	plaintext, err := proto.Marshal(&waE2E.Message{Conversation: proto.String("hello phone")})
 	require.NoError(t, err)
-	enc, _, err := client.DangerousInternals().EncryptMessageForDevice(within(t), plaintext, bob.user.lid, nil, nil, nil)
+	//lint:ignore SA1019 the library has no other way to send a stanza of one's own
+	internals := client.DangerousInternals()
+	enc, _, err := internals.EncryptMessageForDevice(within(t), plaintext, bob.user.lid, nil, nil, nil)
 	require.NoError(t, err)
-	wait := client.DangerousInternals().WaitResponse("3EB0F00D")
-	require.NoError(t, client.DangerousInternals().SendNode(within(t), xml.Node{Tag: "message", Attrs: xml.Attrs{
+	wait := internals.WaitResponse("3EB0F00D")
+	require.NoError(t, internals.SendNode(within(t), xml.Node{Tag: "message", Attrs: xml.Attrs{
 		"id": "3EB0F00D", "to": bob.user.lid, "type": "text"}, Content: []xml.Node{*enc}}))
 	require.Nil(t, (<-wait).Attrs["error"])
 	h, err := bob.Hears(within(t))

@@ -105,6 +105,11 @@ type enlistment struct {
 
 func (e *enlistment) jid() types.JID { return interopJID(e.Integrator, e.Account) }
 
+// answersTo tells whether name is the account id, the text address, the visible identifier or the id of the enlistment.
+func (e *enlistment) answersTo(name string) bool {
+	return slices.Contains([]string{e.Account, jidText(e.jid()), e.Normalized, e.ID}, name)
+}
+
 // enlistmentByAccount finds an enlistment by its account id, nil if there is none. The model must be locked.
 func (n *Network) enlistmentByAccount(product string, integrator int, account string) *enlistment {
 	for _, e := range n.enlistments {
@@ -156,7 +161,8 @@ func (e *enlistment) info() EnlistmentInfo {
 		Identifier: e.Identifier, DisplayName: e.DisplayName, Product: e.Product, Status: e.Status}
 }
 
-// SetEnlistment changes the state of the enlistments with this account id: active, suspended or
+// SetEnlistment changes the state of the enlistments that answer to a name (account id, text address,
+// visible identifier or enlistment id): pending, active, suspended or
 // withdrawn. Connections in being stay open, as they do on the real network; what they send is refused.
 func (n *Network) SetEnlistment(account, status string) error {
 	switch status {
@@ -168,7 +174,7 @@ func (n *Network) SetEnlistment(account, status string) error {
 	defer n.mu.Unlock()
 	found := false
 	for _, e := range n.enlistments {
-		if e.Account == account || jidText(e.jid()) == account || e.ID == account {
+		if e.answersTo(account) {
 			e.Status, e.Updated, found = status, n.now(), true
 		}
 	}

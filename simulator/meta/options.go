@@ -24,7 +24,6 @@ type options struct {
 	messagesPerMinute              int
 	lookupsPerMinute, lookupsADay  int
 	closeDelay                     time.Duration
-	pushDelays                     []time.Duration
 	tokenRefetchPause              time.Duration
 	transcriptLines                int
 	maxUnacknowledged, burstLength int

@@ -33,6 +33,7 @@ type Person struct {
 	lastID       int
 	lastRequest  int
 	heard        []Heard
+	index        map[string]int // of heard, by sender and id
 	told         int            // how many of heard Hears has given out
 	failures     map[string]int // retries asked for, by sender and id
 	receipts     []Receipt
@@ -87,7 +88,7 @@ type Ping struct {
 const initialOneTimeKeys = 30
 
 func newPerson(n *Network, u *user) *Person {
-	p := &Person{n: n, user: u, arrived: make(chan struct{}, 1), changed: make(chan struct{}), sent: map[string]sentMessage{},
+	p := &Person{n: n, user: u, index: map[string]int{}, arrived: make(chan struct{}, 1), changed: make(chan struct{}), sent: map[string]sentMessage{},
 		failures: map[string]int{}, typing: map[string]bool{}, autoReceipts: true}
 	p.renewSignal()
 	return p

@@ -91,10 +91,9 @@ func (p *Person) later(about string, f func()) {
 func (p *Person) open(node binary.Node) (h *Heard, fresh bool) {
 	from, _ := node.Attrs["from"].(types.JID)
 	id := textOf(node.Attrs["id"])
-	for i := range p.heard {
-		if p.heard[i].ID == id && p.heard[i].From == jidText(from) {
-			return &p.heard[i], false
-		}
+	key := jidText(from) + "/" + id
+	if i, before := p.index[key]; before {
+		return &p.heard[i], false
 	}
 	enc := childOf(node, "enc")
 	padded, err := p.signal.decrypt(from, enc)
@@ -115,6 +114,7 @@ func (p *Person) open(node binary.Node) (h *Heard, fresh bool) {
 		p.n.phoneRefused(p.user, id)
 		return nil, false
 	}
+	p.index[key] = len(p.heard)
 	p.heard = append(p.heard, *h)
 	p.change()
 	return h, true

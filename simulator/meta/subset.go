@@ -110,11 +110,6 @@ func (v value) message(name string) value {
 	return message
 }
 
-func (v value) number(name string) uint64 {
-	number, _ := v[name].(uint64)
-	return number
-}
-
 // The limits of content (docs/protocol.md#strict-subset). assumed: U12
 const (
 	maxText     = 65536
