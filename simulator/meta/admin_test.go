@@ -252,29 +252,6 @@ func TestAdminMessageForAnAbsentClient(t *testing.T) {
 	require.Zero(t, inbox.Next)
 }
 
-func TestAdminInboxShowsWhatThePhoneRead(t *testing.T) {
-	c := newAdminClient(t)
-	bob := c.n.WhatsApp("+4915110000001", "Bob")
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		bob.mu.Lock()
-		defer bob.mu.Unlock()
-		bob.heard = append(bob.heard, Heard{From: "12-1@interop", ID: "one", Kind: "conversation", Text: "hi", DisplayName: "Anna"})
-		bob.change()
-	}()
-	var inbox struct {
-		Messages []heardInfo `json:"messages"`
-		Next     int         `json:"next"`
-	}
-	c.ok("GET", "/admin/users/+4915110000001/inbox?wait_ms=30000", nil, &inbox)
-	<-read
-	require.Equal(t, []heardInfo{{From: "12-1@interop", DisplayName: "Anna", ID: "one", Kind: "conversation", Text: "hi"}}, inbox.Messages)
-	c.ok("GET", "/admin/users/+4915110000001/inbox?since=1", nil, &inbox)
-	require.Empty(t, inbox.Messages)
-	require.Equal(t, 1, inbox.Next)
-}
-
 func TestAdminFindingsFaultsAndTrace(t *testing.T) {
 	c := newAdminClient(t)
 	c.n.finding("bad-thing", "somebody did it")

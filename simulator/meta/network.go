@@ -149,7 +149,7 @@ func (n *Network) ChatURL() string { return "ws://" + n.chatAddr + "/ws/chat" }
 // EnlistmentURL is the base of the enlistment service.
 func (n *Network) EnlistmentURL() string { return "http://" + n.enlistmentAddr }
 
-// MetaIssuer is the issuer of Meta's own tokens; its key set is below /.well-known/.
+// MetaIssuer is the issuer that Meta's own tokens name.
 func (n *Network) MetaIssuer() string { return "http://" + n.enlistmentAddr }
 
 // AdminURL is the base of the control plane.
