@@ -53,6 +53,7 @@ var (
 	_ bridgev2.ReadReceiptHandlingNetworkAPI          = (*Client)(nil)
 	_ bridgev2.TypingHandlingNetworkAPI               = (*Client)(nil)
 	_ bridgev2.IdentifierResolvingNetworkAPI          = (*Client)(nil)
+	_ bridgev2.GhostDMCreatingNetworkAPI              = (*Client)(nil)
 	_ bridgev2.PersonalFilteringCustomizingNetworkAPI = (*Client)(nil)
 )
 
@@ -86,6 +87,11 @@ func (c *Client) connect(ctx context.Context, answered <-chan struct{}) {
 	}
 	if !sleep(ctx, rand.N(connectJitter)) {
 		return
+	}
+	// Now rather than with the first chat: bridgev2 would make it in the background and write to the login
+	// while states of the connection read it.
+	if _, err := c.login.GetSpaceRoom(ctx); err != nil {
+		zerolog.Ctx(ctx).Err(err).Msg("Failed to make the space of a login")
 	}
 	if err := c.start(ctx); err != nil {
 		zerolog.Ctx(ctx).Err(err).Msg("Failed to start a login")

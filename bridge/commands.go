@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,9 +11,12 @@ import (
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/commands"
 	"maunium.net/go/mautrix/bridgev2/matrix"
+	"maunium.net/go/mautrix/bridgev2/networkid"
+	"maunium.net/go/mautrix/bridgev2/provisionutil"
 	"maunium.net/go/mautrix/bridgev2/status"
 
 	"causeway/interop"
+	"causeway/network"
 )
 
 // confirmPatience is how long a question about something that cannot be undone stays open.
@@ -29,6 +33,9 @@ func (c *Connector) registerCommands() {
 			Help: commands.CommandLogin.Help, RequiresLoginPermission: true},
 		&commands.FullHandler{Func: c.login(commands.CommandRelogin.Func), Name: commands.CommandRelogin.Name,
 			Help: commands.CommandRelogin.Help, RequiresLoginPermission: true},
+		&commands.FullHandler{Func: c.startChat, Name: commands.CommandStartChat.Name, Aliases: commands.CommandStartChat.Aliases,
+			Help: commands.HelpMeta{Section: commands.HelpSectionChats, Args: "[_login ID_] <_phone number_>",
+				Description: "Start a chat with somebody by phone number, such as +4915112345678."}, RequiresLogin: true},
 		&commands.FullHandler{Func: c.ping, Name: "ping", Aliases: []string{"status"}, Help: commands.HelpMeta{
 			Section: commands.HelpSectionGeneral, Description: "Show how your logins stand with their networks."}},
 		&commands.FullHandler{Func: c.reconnect, Name: "reconnect", RequiresLogin: true, Help: commands.HelpMeta{
@@ -74,6 +81,35 @@ func (c *Connector) refuseLogin(args []string, admin bool) (string, bool) {
 		return textNoFlows(c.config.Interop.Missing(), c.config.Interop.Enabled, admin), true
 	}
 	return "", false
+}
+
+// startChat is bridgev2's command in our words: an answer that says what to do next, without an error's prefix.
+func (c *Connector) startChat(ce *commands.Event) {
+	login, args := chosenLogin(ce)
+	if len(args) == 0 {
+		ce.Reply(textStartChatUsage)
+		return
+	}
+	response, err := provisionutil.ResolveIdentifier(ce.Ctx, login, strings.Join(args, " "), true)
+	switch {
+	case errors.Is(err, bridgev2.ErrResolveIdentifierTryNext):
+		ce.Reply("%s", replyOf(network.ErrBadIdentifier, network.WhatsApp))
+	case err != nil:
+		ce.Reply("%s", err)
+	default:
+		ce.Reply(textChatReady, response.Portal.Name, response.Portal.MXID.URI(c.bridge.Matrix.ServerName()).MatrixToURL())
+	}
+}
+
+// chosenLogin is the login that the arguments begin with, or else the user's usual one.
+func chosenLogin(ce *commands.Event) (*bridgev2.UserLogin, []string) {
+	if len(ce.Args) > 1 {
+		login := ce.Bridge.GetCachedUserLoginByID(networkid.UserLoginID(ce.Args[0]))
+		if login != nil && login.UserMXID == ce.User.MXID {
+			return login, ce.Args[1:]
+		}
+	}
+	return ce.User.GetDefaultLogin(), ce.Args
 }
 
 func (c *Connector) ping(ce *commands.Event) {

@@ -1,14 +1,18 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/commands"
 	"maunium.net/go/mautrix/bridgev2/matrix/mxmain"
+	"maunium.net/go/mautrix/id"
 )
 
 const (
@@ -32,6 +36,7 @@ func Compose(main *mxmain.BridgeMain) error {
 	main.Bridge.Matrix = &explainer{Connector: main.Matrix}
 	if processor, ok := main.Bridge.Commands.(*commands.Processor); ok {
 		composeCommands(processor, main.Matrix)
+		main.Bridge.Commands = ownLogger{processor}
 	}
 	main.Matrix.AS.HTTPClient.Jar = nil
 	main.Matrix.AS.HTTPClient.Transport = homeserverTransport(main.Matrix.AS.HTTPClient.Transport)
@@ -73,4 +78,16 @@ func homeserverTransport(current http.RoundTripper) http.RoundTripper {
 	transport.MaxIdleConnsPerHost = homeserverConnections
 	transport.IdleConnTimeout = homeserverIdle
 	return transport
+}
+
+// ownLogger gives each command a logger of its own: bridgev2 writes the command's
+// name into the logger that it finds, which the whole program shares.
+type ownLogger struct {
+	commands *commands.Processor
+}
+
+// Handle implements [bridgev2.CommandProcessor].
+func (o ownLogger) Handle(ctx context.Context, room id.RoomID, event id.EventID, user *bridgev2.User, text string, replyTo id.EventID) {
+	log := zerolog.Ctx(ctx).With().Logger()
+	o.commands.Handle(log.WithContext(ctx), room, event, user, text, replyTo)
 }

@@ -14,14 +14,11 @@ import (
 
 	"causeway/network"
 	"causeway/portal"
+	"causeway/puppet"
 )
 
-const (
-	// roomPatience is how long a chat that was asked for may take to get its room.
-	roomPatience = 2 * time.Minute
-	// deliveryKey is the reaction that shows delivery where it is shown so.
-	deliveryKey = "✓"
-)
+// deliveryKey is the reaction that shows delivery where it is shown so.
+const deliveryKey = "✓"
 
 // GetChatInfo implements [bridgev2.NetworkAPI].
 func (c *Client) GetChatInfo(_ context.Context, room *bridgev2.Portal) (*bridgev2.ChatInfo, error) {
@@ -46,39 +43,36 @@ func metadataOf(room *bridgev2.Portal) *portal.Metadata {
 	return metadata
 }
 
-// chatWith is the chat with somebody who was just found: its room opens, or is
-// announced as soon as bridgev2 has made it.
+// chatWith is the chat with somebody who was just found: its room is made and
+// announced, or opened for writing if it exists.
 func (c *Client) chatWith(ctx context.Context, person network.Address) (*bridgev2.CreateChatResponse, error) {
 	room, err := c.connector.bridge.GetPortalByKey(ctx, portal.Key(person, c.self))
 	if err != nil {
 		return nil, fmt.Errorf("failed to get a portal: %w", err)
 	}
-	if room.MXID != "" {
-		err = c.inRoom(person, func(ctx context.Context, room *bridgev2.Portal) { c.setAccess(ctx, room, false) })
-		if err != nil {
-			return nil, err
+	if room.MXID == "" {
+		if err = room.CreateMatrixRoom(ctx, c.login, c.chatInfo(person, false)); err != nil {
+			return nil, fmt.Errorf("failed to make a room: %w", err)
 		}
-	} else {
-		c.announceWhenMade(room, person)
 	}
-	return &bridgev2.CreateChatResponse{
-		PortalKey: room.PortalKey, Portal: room, PortalInfo: c.chatInfo(person, false),
-	}, nil
+	err = c.inRoom(person, func(ctx context.Context, room *bridgev2.Portal) {
+		c.announce(ctx, room)
+		c.setAccess(ctx, room, false)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &bridgev2.CreateChatResponse{PortalKey: room.PortalKey, Portal: room}, nil
 }
 
-// announceWhenMade waits for a room in the background: bridgev2 makes it after
-// the answer to the user's question, and has no hook for when it is done.
-func (c *Client) announceWhenMade(room *bridgev2.Portal, person network.Address) {
-	ctx, cancel := context.WithTimeout(c.login.Log.WithContext(c.connector.bridge.BackgroundCtx), roomPatience)
-	c.work.Go(func() {
-		defer cancel()
-		if err := room.RoomCreated.Wait(ctx); err != nil {
-			return
-		}
-		if err := c.inRoom(person, c.announce); err != nil {
-			zerolog.Ctx(ctx).Err(err).Msg("Failed to announce a third-party chat")
-		}
-	})
+// CreateChatWithGhost starts a chat with a ghost that a user invited: their room
+// becomes the portal, so none is made here, and it is announced with the first message.
+func (c *Client) CreateChatWithGhost(_ context.Context, ghost *bridgev2.Ghost) (*bridgev2.CreateChatResponse, error) {
+	person, err := puppet.Address(ghost.ID)
+	if err != nil || person.Network != c.self.Network || !puppet.IsPerson(person) {
+		return nil, bridgev2.ErrResolveIdentifierTryNext
+	}
+	return &bridgev2.CreateChatResponse{PortalKey: portal.Key(person, c.self), PortalInfo: c.chatInfo(person, false)}, nil
 }
 
 // announce says once, in words and as state, what kind of chat the room is

@@ -142,6 +142,8 @@ const (
 	textConsentKept    = "Nothing was changed."
 	textConsentDone    = "Your third-party account on %s has ended, and your consent is withdrawn."
 	textConsentUsage   = "Usage: `$cmdprefix consent [show|withdraw]`"
+	textStartChatUsage = "Usage: `$cmdprefix start-chat <phone number>`, with plus sign and country code, such as `start-chat +4915112345678`."
+	textChatReady      = "The chat is ready: [%s](%s)"
 	textNoLogins       = "You are not logged in. Send `login` to see whether and how you can."
 	textReconnecting   = "Reconnecting %s."
 	textCryptoOff      = "This bridge does not encrypt rooms."
