@@ -44,7 +44,7 @@ func (l *link) handle(ctx context.Context, node *waBinary.Node) error {
 // request for what waits there (docs/protocol.md#outcome).
 func (l *link) settle(ctx context.Context) error {
 	signal := l.owner.signal
-	if err := signal.DeleteOldBufferedHashes(ctx); err != nil {
+	if err := signal.prune(ctx); err != nil {
 		l.owner.cfg.Log.Warn().Err(err).Msg("Old rows of the Signal store were not pruned")
 	}
 	if err := l.refillPreKeys(ctx); err != nil {
@@ -77,32 +77,49 @@ func (l *link) message(ctx context.Context, node *waBinary.Node) error {
 		l.inside.SendAck(ctx, node, refusal)
 		return nil
 	}
-	kind := envelope.AttrGetter().OptionalString("type")
-	var hash *[32]byte
+	var message opened
 	err := guarded(func() (err error) {
-		in.Plaintext, hash, err = l.inside.DecryptDM(ctx, envelope, in.From, kind == "pkmsg", in.Time)
+		kind := envelope.AttrGetter().OptionalString("type")
+		ciphertext, _ := envelope.Content.([]byte)
+		message, err = l.owner.signal.open(ctx, l.lib.Store, in.From, kind, ciphertext)
 		return err
 	})
 	switch {
-	case errors.Is(err, whatsmeow.ErrEventAlreadyProcessed):
+	case errors.Is(err, errTaken):
 		return l.confirm(ctx, node, in)
 	case errors.Is(err, errStore), ctx.Err() != nil:
 		return err
 	case err != nil:
 		return l.unopened(ctx, node, envelope, in, err)
 	}
+	if message.changed {
+		if err = l.changed(ctx, in.From); err != nil {
+			return err
+		}
+	}
+	in.Plaintext = message.plaintext
 	err = guarded(func() error { return l.owner.cfg.Receiver.ReceiveMessage(ctx, in) })
 	if err != nil && !errors.Is(err, ErrContent) {
 		return fmt.Errorf("a message was not taken: %w", err)
 	}
-	if clearErr := l.owner.signal.ClearBufferedEventPlaintext(ctx, *hash); clearErr != nil {
-		return clearErr
+	ctx = context.WithoutCancel(ctx) // what was taken is also confirmed, even when told to stop
+	if takenErr := l.owner.signal.taken(ctx, message); takenErr != nil {
+		return takenErr
 	}
 	if err != nil {
 		l.inside.SendAck(ctx, node, refusedContent)
 		return nil
 	}
 	return l.confirm(ctx, node, in)
+}
+
+// changed reports a new identity key.
+func (l *link) changed(ctx context.Context, person types.JID) error {
+	err := guarded(func() error { return l.owner.cfg.Receiver.ReceiveIdentity(ctx, person) })
+	if err != nil {
+		return fmt.Errorf("an identity change was not taken: %w", err)
+	}
+	return nil
 }
 
 // readMessage checks the stanza's form. A refusal is the code to answer with.
@@ -255,8 +272,5 @@ func (l *link) forget(ctx context.Context, person types.JID) error {
 	if err != nil {
 		return err
 	}
-	if err = guarded(func() error { return l.owner.cfg.Receiver.ReceiveIdentity(ctx, person) }); err != nil {
-		return fmt.Errorf("an identity change was not taken: %w", err)
-	}
-	return nil
+	return l.changed(ctx, person)
 }

@@ -100,8 +100,8 @@ func (c *Client) serve(ctx context.Context) (loggedIn bool, err error) {
 			c.setLink(l)
 			c.tell(ctx, network.Connected, nil)
 		case person := <-l.identities:
-			if err = guarded(func() error { return c.cfg.Receiver.ReceiveIdentity(ctx, person) }); err != nil {
-				return loggedIn, fmt.Errorf("an identity change was not taken: %w", err)
+			if err = l.changed(ctx, person); err != nil {
+				return loggedIn, err
 			}
 		case err = <-l.failed:
 			return loggedIn, err
@@ -187,13 +187,12 @@ func (c *Client) library() *whatsmeow.Client {
 		ID: &self, LID: self,
 		NoiseKey: c.cfg.Keys.noise, IdentityKey: c.cfg.Keys.identity,
 		SignedPreKey: c.cfg.Keys.signedPrekey, RegistrationID: c.cfg.Keys.registrationID,
-		Identities: c.signal, Sessions: c.signal, PreKeys: c.signal, EventBuffer: c.signal,
+		Identities: c.signal, Sessions: c.signal, PreKeys: c.signal, EventBuffer: nothing,
 		SenderKeys: nothing, AppStateKeys: nothing, AppState: nothing, Contacts: nothing, ChatSettings: nothing,
 		MsgSecrets: nothing, PrivacyTokens: nothing, NCTSalt: nothing, LIDs: nothing,
 		Container: keeper{},
 	}, libraryLog{c.cfg.Log})
 	lib.EnableAutoReconnect = false // Client.run does it
-	lib.EnableDecryptedEventBuffer = true
 	lib.SynchronousAck = true
 	lib.AutoTrustIdentity = true
 	lib.RefreshCAT = func(context.Context) error { return nil } // called without a nil check; run takes a fresh token anyway

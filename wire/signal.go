@@ -32,7 +32,6 @@ var (
 	_ store.IdentityStore = (*signalState)(nil)
 	_ store.SessionStore  = (*signalState)(nil)
 	_ store.PreKeyStore   = (*signalState)(nil)
-	_ store.EventBuffer   = (*signalState)(nil)
 )
 
 func newSignalState(rows Store) *signalState {

@@ -63,9 +63,9 @@ func reconnects(t *testing.T, h Harness) {
 func waitsWhileAway(t *testing.T, h Harness) {
 	r, person := newRecorder(t), h.Person(t)
 	login := connected(t, h, r)
-	_, err := person.Say(login.Client().Self(), "while there")
+	id, err := person.Say(login.Client().Self(), "while there")
 	require.NoError(t, err)
-	r.messages(1)
+	require.NoError(t, person.WaitReceipt(patient(t), id, network.Delivered))
 	login.Client().Disconnect()
 	_, err = person.Say(login.Client().Self(), "while away")
 	require.NoError(t, err)

@@ -151,6 +151,12 @@ func loadBothWays(t *testing.T, h Harness) {
 	const count = 300
 	r, person := newRecorder(t), h.Person(t)
 	login := connected(t, h, r)
+	_, err := person.Say(login.Client().Self(), "hello")
+	require.NoError(t, err)
+	r.messages(1)
+	send(t, login, person, "hello", "hello to you")
+	_, err = person.Hears(patient(t))
+	require.NoError(t, err)
 	var both sync.WaitGroup
 	both.Go(func() {
 		for i := range count {
@@ -175,7 +181,7 @@ func loadBothWays(t *testing.T, h Harness) {
 		require.NoError(t, err)
 		require.Equal(t, fmt.Sprintf("from us %d", i), heard.Text)
 	}
-	for i, event := range r.messages(count) {
+	for i, event := range r.messages(count + 1)[1:] {
 		require.Equal(t, network.Text{Body: fmt.Sprintf("to us %d", i)}, event.Message.Content)
 	}
 }
