@@ -34,7 +34,7 @@ func (h *house) MatrixUser(name string) *matrixUser {
 	require.NoError(t, err)
 	user := &matrixUser{house: h, name: name, client: c}
 	h.users = append(h.users, user)
-	user.bot, err = c.OpenBot(h.world.ctx, id.UserID(h.stage.BotID))
+	user.bot, err = c.OpenBot(h.world.soon(), id.UserID(h.stage.BotID))
 	require.NoError(t, err)
 	return user
 }
@@ -53,7 +53,7 @@ func (u *matrixUser) Command(text string) {
 func (u *matrixUser) WaitForNotice(parts ...string) string {
 	w := u.house.world
 	w.t.Helper()
-	answer, err := u.bot.WaitForAnswer(w.ctx, parts...)
+	answer, err := u.bot.WaitForAnswer(w.soon(), parts...)
 	require.NoError(w.t, err)
 	return answer
 }
@@ -62,7 +62,7 @@ func (u *matrixUser) WaitForNotice(parts ...string) string {
 func (u *matrixUser) Enlisted() *matrixUser {
 	w := u.house.world
 	w.t.Helper()
-	require.NoError(w.t, stage.Enlist(w.ctx, u.bot))
+	require.NoError(w.t, stage.Enlist(w.soon(), u.bot))
 	w.eventually(u.name+" to be connected", func() bool {
 		for _, enlistment := range w.net.Enlistments() {
 			if enlistment.Identifier == u.Identifier() && enlistment.Integrator == u.house.integrator {
@@ -96,7 +96,7 @@ func (u *matrixUser) WaitForRoom(p *person) *room {
 	w := u.house.world
 	w.t.Helper()
 	var found *client.Room
-	err := u.client.Wait(w.ctx, "the room with "+p.name, func() bool {
+	err := u.client.Wait(w.soon(), "the room with "+p.name, func() bool {
 		found = u.findRoom(p)
 		return found != nil && found.Joined()
 	})
@@ -142,7 +142,7 @@ func (r *room) Says(text string) id.EventID {
 func (r *room) WaitForMessage(p *person, text string) client.Line {
 	w := r.user.house.world
 	w.t.Helper()
-	line, err := r.WaitForLine(w.ctx, fmt.Sprintf("%q from %s", text, p.name), func(line client.Line) bool {
+	line, err := r.WaitForLine(w.soon(), fmt.Sprintf("%q from %s", text, p.name), func(line client.Line) bool {
 		return p.is(line.Sender) && line.Body == text
 	})
 	require.NoError(w.t, err)
@@ -153,7 +153,7 @@ func (r *room) WaitForMessage(p *person, text string) client.Line {
 func (r *room) WaitForNotice(parts ...string) client.Line {
 	w := r.user.house.world
 	w.t.Helper()
-	line, err := r.WaitForLine(w.ctx, fmt.Sprintf("a notice with %q", parts), func(line client.Line) bool {
+	line, err := r.WaitForLine(w.soon(), fmt.Sprintf("a notice with %q", parts), func(line client.Line) bool {
 		return line.Sender != r.user.client.UserID() && line.Notice && client.ContainsAll(line.Body, parts...)
 	})
 	require.NoError(w.t, err)
@@ -175,5 +175,5 @@ func (r *room) Texts(p *person) []string {
 func (r *room) waitFor(what string, holds func() bool) {
 	w := r.user.house.world
 	w.t.Helper()
-	require.NoError(w.t, r.user.client.Wait(w.ctx, what, holds))
+	require.NoError(w.t, r.user.client.Wait(w.soon(), what, holds))
 }

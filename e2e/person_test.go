@@ -55,7 +55,7 @@ func (p *person) Says(to *matrixUser, text string) (messageID string) {
 // HearsText waits for the next message and requires that it is this one.
 func (p *person) HearsText(from *matrixUser, text string) meta.Heard {
 	p.world.t.Helper()
-	heard, err := p.Hears(p.world.ctx)
+	heard, err := p.Hears(p.world.soon())
 	require.NoError(p.world.t, err, "%s waited for %q", p.name, text)
 	require.Equal(p.world.t, text, heard.Text)
 	require.Equal(p.world.t, from.jid, heard.From)

@@ -47,7 +47,7 @@ func TestDeliveryReceiptReachesWhatsApp(t *testing.T) {
 	anna := w.Person("+4915110000005", "Anna").OptedIn()
 
 	messageID := anna.Says(alice, "have you got this?")
-	require.NoError(t, anna.WaitReceipt(w.ctx, messageID, "delivery"))
+	require.NoError(t, anna.WaitReceipt(w.soon(), messageID, "delivery"))
 }
 
 // A WhatsApp user learns that their message was read. The stand-in plays the homeserver's pushing of receipts.
@@ -60,5 +60,5 @@ func TestReadReceiptReachesWhatsApp_StandIn(t *testing.T) {
 	room := alice.WaitForRoom(anna)
 	line := room.WaitForMessage(anna, "have you read this?")
 	require.NoError(t, room.Read(w.ctx, line.ID))
-	require.NoError(t, anna.WaitReceipt(w.ctx, messageID, "read"))
+	require.NoError(t, anna.WaitReceipt(w.soon(), messageID, "read"))
 }

@@ -33,7 +33,7 @@ func TestTypingReachesWhatsApp_StandIn(t *testing.T) {
 
 	require.NoError(t, room.SetTyping(w.ctx, true))
 	room.waitFor("own typing", func() bool { return room.IsTyping(id.UserID("@alice:localhost")) })
-	require.NoError(t, anna.WaitTyping(w.ctx, alice.jid, true))
+	require.NoError(t, anna.WaitTyping(w.soon(), alice.jid, true))
 	require.NoError(t, room.SetTyping(w.ctx, false))
-	require.NoError(t, anna.WaitTyping(w.ctx, alice.jid, false))
+	require.NoError(t, anna.WaitTyping(w.soon(), alice.jid, false))
 }

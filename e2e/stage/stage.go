@@ -98,11 +98,11 @@ func Open(ctx context.Context, options Options) (stage *Stage, err error) {
 		if options.Edit != nil {
 			options.Edit(config)
 		}
+		stage.BotID = fmt.Sprintf("@%v:%s", config.Get("appservice.bot.username"), homeserver.ServerName)
 	})
 	if err != nil {
 		return stage, err
 	}
-	stage.BotID = "@" + stage.registration.SenderLocalpart + ":" + homeserver.ServerName
 	return stage, stage.start(ctx, options, homeserverPort, puppets)
 }
 
