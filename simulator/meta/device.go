@@ -25,8 +25,9 @@ type device struct {
 	waiting  []*queued          // not sent on this connection, in order
 	flight   map[string]*queued // sent and not finished
 	lastSeq  int
-	draining bool // the offline stanzas are going out
-	drained  int  // how many of them went out
+	held     *binary.Node // a message kept back until the next one has passed
+	draining bool         // the offline stanzas are going out
+	drained  int          // how many of them went out
 
 	taken    map[string]stamp     // messages of this device that were taken, by recipient and id
 	retries  map[string]int       // retries that phones asked for, by phone and id, until they are answered

@@ -40,6 +40,17 @@ const (
 	// FaultUnknownField puts a field outside the subset into what a phone sends.
 	FaultUnknownField FaultKind = "unknown_field"
 
+	// What phones send, deformed on the way: from a device other than 0, in a list of participants, with the
+	// sender as text, one message behind the next; unpadded, under the id of the message before, and
+	// the ciphertext of the message before under a new id.
+	FaultSenderDevice FaultKind = "sender_device"
+	FaultParticipants FaultKind = "participants"
+	FaultStringJID    FaultKind = "string_jid"
+	FaultReorder      FaultKind = "reorder"
+	FaultNoPadding    FaultKind = "no_padding"
+	FaultSameID       FaultKind = "same_id"
+	FaultReplay       FaultKind = "replay"
+
 	// Bundles: without a one-time key, with a wrong signature of the signed one, or none at all.
 	FaultNoOneTimeKey    FaultKind = "no_one_time_prekey"
 	FaultBadSignedPrekey FaultKind = "bad_signed_prekey"

@@ -63,6 +63,52 @@ func TestFaultsOfMessages(t *testing.T) {
 	require.Equal(t, "result", anna.request("get", "w:p").Attrs["type"], "the stream goes on after a frame of garbage")
 }
 
+func TestDeformedMessages(t *testing.T) {
+	w := newWorld(t)
+	bob := w.WhatsApp("+4915110000001", "Bob")
+	require.NoError(t, bob.OptIn(testIntegrator))
+	anna := w.enlisted("anna").online()
+	say := func(text string) (string, binary.Node) {
+		id, err := bob.Say(anna.text(), text)
+		require.NoError(t, err)
+		node := anna.awaitTag("message")
+		require.Equal(t, id, node.Attrs["id"])
+		return id, node
+	}
+	_, first := say("first")
+	require.Equal(t, "first", anna.open(first))
+
+	w.Fault(Fault{Kind: FaultReplay})
+	_, replayed := say("never sent")
+	require.Equal(t, childOf(first, "enc").Content, childOf(replayed, "enc").Content)
+	w.Fault(Fault{Kind: FaultSenderDevice})
+	_, node := say("from device 3")
+	require.EqualValues(t, 3, node.Attrs["from"].(types.JID).Device)
+	w.Fault(Fault{Kind: FaultStringJID})
+	_, node = say("text address")
+	require.Equal(t, bob.LID(), node.Attrs["from"])
+	w.Fault(Fault{Kind: FaultParticipants})
+	_, node = say("in a list")
+	require.Equal(t, "enc", childOf(node, "participants", "to", "enc").Tag)
+	w.Fault(Fault{Kind: FaultNoPadding})
+	_, node = say("bare")
+	plaintext, err := anna.signal.decrypt(bob.user.lid, childOf(node, "enc"))
+	require.NoError(t, err)
+	require.Equal(t, encodeText("bare"), plaintext)
+
+	before, _ := say("one id")
+	w.Fault(Fault{Kind: FaultSameID})
+	again, _ := say("other text")
+	require.Equal(t, before, again)
+
+	w.Fault(Fault{Kind: FaultReorder})
+	_, err = bob.Say(anna.text(), "held back")
+	require.NoError(t, err)
+	_, node = say("overtakes")
+	require.Equal(t, "overtakes", anna.open(node))
+	require.Equal(t, "held back", anna.open(anna.awaitTag("message")))
+}
+
 func TestFaultsOfBundles(t *testing.T) {
 	w := newWorld(t)
 	bob := w.WhatsApp("+4915110000001", "Bob")

@@ -1,10 +1,10 @@
 package meta
 
 import (
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +31,8 @@ type Person struct {
 	identities   int
 	sent         map[string]sentMessage
 	lastID       int
+	lastSent     string      // id of the newest message
+	lastEnc      binary.Node // its ciphertext
 	lastRequest  int
 	heard        []Heard
 	index        map[string]int // of heard, by sender and id
@@ -159,8 +161,14 @@ func (p *Person) Send(to, kind string, plaintext []byte) (id string, err error) 
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	id = p.nextID()
-	if p.n.strikes(FaultUnknownField, about("message", "", jidText(jid), p.LID())) != nil {
+	s := about("message", "", jidText(jid), p.LID())
+	if last := p.lastSent; last != "" && p.n.strikes(FaultSameID, s) != nil {
+		id = last
+	} else {
+		id = p.nextID()
+	}
+	p.lastSent = id
+	if p.n.strikes(FaultUnknownField, s) != nil {
 		plaintext = appendField(slices.Clone(plaintext), 99, []byte("unknown"))
 	}
 	p.sent[id] = sentMessage{jid, kind, plaintext, stamp(p.n.now())}
@@ -175,7 +183,7 @@ func (p *Person) transmit(id string, retry int) error {
 			return err
 		}
 	}
-	enc, err := p.signal.encrypt(message.to, pad(slices.Clone(message.plaintext), p.n.roll("pad", id)))
+	enc, err := p.seal(id, message)
 	if err != nil {
 		return fmt.Errorf("failed to encrypt for %s: %w", jidText(message.to), err)
 	}
@@ -189,6 +197,21 @@ func (p *Person) transmit(id string, retry int) error {
 		return fmt.Errorf("message to %s refused with code %v", jidText(message.to), code)
 	}
 	return nil
+}
+
+// seal pads and encrypts a message, unless a fault wants it otherwise. p.mu is held.
+func (p *Person) seal(id string, message sentMessage) (enc binary.Node, err error) {
+	s := about("message", "", jidText(message.to), p.LID())
+	if p.lastEnc.Tag != "" && p.n.strikes(FaultReplay, s) != nil {
+		return p.lastEnc, nil
+	}
+	plaintext := slices.Clone(message.plaintext)
+	if p.n.strikes(FaultNoPadding, s) == nil {
+		plaintext = pad(plaintext, p.n.roll("pad", id))
+	}
+	enc, err = p.signal.encrypt(message.to, plaintext)
+	p.lastEnc = binary.Node{Tag: enc.Tag, Attrs: maps.Clone(enc.Attrs), Content: enc.Content}
+	return enc, err
 }
 
 // fetchSession begins a session with keys from the server. p.mu is held.
@@ -209,36 +232,6 @@ func (p *Person) fetchSession(with types.JID) error {
 		k.oneTime = []oneTimeKey{oneTime}
 	}
 	return p.signal.startSession(with, k)
-}
-
-// Hears waits for the next message that the phone shows and returns it.
-func (p *Person) Hears(ctx context.Context) (h Heard, err error) {
-	err = p.wait(ctx, func() bool {
-		if p.told == len(p.heard) {
-			return false
-		}
-		h = p.heard[p.told]
-		p.told++
-		return true
-	})
-	if err != nil {
-		return Heard{}, fmt.Errorf("%s heard nothing: %w", p.Name(), err)
-	}
-	return h, nil
-}
-
-// Heard lists every message so far, in order of arrival, those that Hears gave out included.
-func (p *Person) Heard() []Heard {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(p.heard)
-}
-
-// OnMessage runs f for each message from now on, in order and one at a time.
-func (p *Person) OnMessage(f func(p *Person, h Heard)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.scripts = append(p.scripts, f)
 }
 
 // AutoReceipts switches the delivery receipts that the phone sends by itself; on by default.
@@ -289,66 +282,4 @@ func (p *Person) Typing(to string, on bool) error {
 	}
 	p.n.phoneTyping(p.user, binary.Node{Tag: "chatstate", Attrs: binary.Attrs{"to": jid}, Content: []binary.Node{{Tag: state}}})
 	return nil
-}
-
-// Receipts lists what the other side told of the person's messages.
-func (p *Person) Receipts() []Receipt {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(p.receipts)
-}
-
-// WaitReceipt waits for a receipt of a message: delivery or read.
-func (p *Person) WaitReceipt(ctx context.Context, id, kind string) error {
-	err := p.wait(ctx, func() bool {
-		return slices.ContainsFunc(p.receipts, func(r Receipt) bool { return r.ID == id && r.Type == kind })
-	})
-	if err != nil {
-		return fmt.Errorf("no %s receipt for %s: %w", kind, id, err)
-	}
-	return nil
-}
-
-// WaitTyping waits until a provider's user is seen typing, or not typing any more.
-func (p *Person) WaitTyping(ctx context.Context, from string, on bool) error {
-	jid, err := p.resolve(from)
-	if err != nil {
-		return err
-	}
-	if err := p.wait(ctx, func() bool { state, seen := p.typing[jidText(jid)]; return seen && state == on }); err != nil {
-		return fmt.Errorf("typing of %s did not become %t: %w", from, on, err)
-	}
-	return nil
-}
-
-// Pings lists who looked for the person without their having opted in.
-func (p *Person) Pings() []Ping {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(p.pings)
-}
-
-// wait waits until a condition holds, which is judged with the lock held.
-func (p *Person) wait(ctx context.Context, condition func() bool) error {
-	for {
-		p.mu.Lock()
-		holds, changed := condition(), p.changed
-		p.mu.Unlock()
-		if holds {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-p.n.ctx.Done():
-			return errors.New("the network was closed")
-		}
-	}
-}
-
-// change wakes those who wait. p.mu is held.
-func (p *Person) change() {
-	close(p.changed)
-	p.changed = make(chan struct{})
 }
