@@ -1,0 +1,269 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"maunium.net/go/mautrix/appservice"
+	"maunium.net/go/mautrix/event"
+)
+
+const hsToken = "the homeserver's token of at least 32 characters"
+
+func openFront(p *process) *front {
+	router := http.NewServeMux()
+	router.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.ReadAll(r.Body); err != nil {
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			return
+		}
+		_, _ = io.WriteString(w, "router")
+	})
+	f := newFront(p.Delivery, hsToken, router)
+	f.ready.Store(true)
+	return f
+}
+
+func put(f *front, transaction, token, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPut, transactionPath+transaction, strings.NewReader(body))
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	w := httptest.NewRecorder()
+	f.ServeHTTP(w, r)
+	return w
+}
+
+func pushed(ids ...string) string {
+	events := make([]string, len(ids))
+	for i, id := range ids {
+		events[i] = fmt.Sprintf(`{"type":"m.room.message","room_id":"!r:hs","event_id":%q,"sender":"@alice:hs","content":{"msgtype":"m.text","body":%q}}`, id, id)
+	}
+	return `{"events":[` + strings.Join(events, ",") + `]}`
+}
+
+func (b *playedBridge) handles(t *testing.T, ids ...string) {
+	t.Helper()
+	until(t, func() bool { return slices.Equal(ids, b.handledIDs()) }, func() any { return b.handledIDs() })
+}
+
+func TestEachMatrixEventIsHandledOnceWhateverTheTransaction(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		p := launch(t, on, bridge)
+		f := openFront(p)
+		require.Equal(t, http.StatusOK, put(f, "1", hsToken, pushed("$a", "$b")).Code)
+		require.Equal(t, http.StatusOK, put(f, "1", hsToken, pushed("$a", "$b")).Code, "the same again")
+		require.Equal(t, http.StatusOK, put(f, "2", hsToken, pushed("$b", "$c")).Code, "an event of another transaction")
+		w := put(f, "1", hsToken, pushed("$d"))
+		require.Equal(t, http.StatusOK, w.Code, "a homeserver that counts anew")
+		require.JSONEq(t, "{}", w.Body.String())
+		bridge.handles(t, "$a", "$b", "$c", "$d")
+		content := bridge.handled[0].Content.AsMessage()
+		require.Equal(t, "$a", content.Body)
+		require.EqualValues(t, 3, p.Figures().Repeats)
+	})
+}
+
+func TestTheSameTransactionTwiceAtOnce(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		p := launch(t, on, bridge)
+		f := openFront(p)
+		var both sync.WaitGroup
+		for range 4 {
+			both.Go(func() {
+				if code := put(f, "1", hsToken, pushed("$a", "$b", "$c")).Code; code != http.StatusOK {
+					t.Error(code)
+				}
+			})
+		}
+		both.Wait()
+		put(f, "2", hsToken, pushed("$d"))
+		bridge.handles(t, "$a", "$b", "$c", "$d")
+	})
+}
+
+func TestWhatWas200OutlivesTheProcess(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		first := boot(t, on, bridge)
+		require.Equal(t, http.StatusOK, put(openFront(first), "1", hsToken, pushed("$a", "$b")).Code)
+		first.die()
+		second := boot(t, on, bridge)
+		require.Equal(t, http.StatusOK, put(openFront(second), "2", hsToken, pushed("$c")).Code)
+		require.NoError(t, second.Run(t.Context()))
+		t.Cleanup(second.die)
+		bridge.handles(t, "$a", "$b", "$c")
+	})
+}
+
+// An event that ends the process each time it is handled must not do so for ever.
+func TestAnEventThatKillsIsSetAside(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		first := boot(t, on, bridge)
+		require.Equal(t, http.StatusOK, put(openFront(first), "1", hsToken, pushed("$deadly", "$b")).Code)
+		first.die()
+		for range 3 {
+			reached := make(chan struct{})
+			hang := make(chan struct{})
+			bridge.change(func() {
+				bridge.handling = func(evt *event.Event) {
+					if evt.ID == "$deadly" {
+						close(reached)
+						<-hang
+					}
+				}
+			})
+			p := boot(t, on, bridge)
+			require.NoError(t, p.Run(t.Context()))
+			<-reached
+			_ = p.db.Close()
+			p.matrix.lanes.cancel()
+			close(hang)
+			p.die()
+		}
+		bridge.change(func() { bridge.handling, bridge.handled = nil, nil })
+		p := launch(t, on, bridge)
+		bridge.handles(t, "$b")
+		require.EqualValues(t, 1, p.Figures().Quarantined)
+	})
+}
+
+func TestAPanicOfAHandlerEndsOneEvent(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		bridge.handling = func(evt *event.Event) {
+			if evt.ID == "$a" {
+				panic("boom")
+			}
+		}
+		p := launch(t, on, bridge)
+		put(openFront(p), "1", hsToken, pushed("$a", "$b"))
+		bridge.handles(t, "$b")
+	})
+}
+
+func TestTheFrontRefuses(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		p := launch(t, on, bridge, func(o *Options) { o.Timing.MatrixLimit = 3 })
+		f := openFront(p)
+		require.Equal(t, http.StatusUnauthorized, put(f, "1", "", pushed("$a")).Code)
+		require.Equal(t, http.StatusForbidden, put(f, "1", "wrong", pushed("$a")).Code)
+		require.Equal(t, http.StatusBadRequest, put(f, "1", hsToken, "no json").Code)
+		require.Equal(t, http.StatusRequestEntityTooLarge, put(f, "1", hsToken, strings.Repeat(" ", maxTransaction+1)).Code)
+		f.ready.Store(false)
+		require.Equal(t, http.StatusServiceUnavailable, put(f, "1", hsToken, pushed("$a")).Code)
+		f.ready.Store(true)
+		hold := make(chan struct{})
+		bridge.change(func() { bridge.handling = func(*event.Event) { <-hold } })
+		require.Equal(t, http.StatusOK, put(f, "1", hsToken, pushed("$1", "$2", "$3")).Code)
+		require.Equal(t, http.StatusServiceUnavailable, put(f, "2", hsToken, pushed("$4")).Code, "too many wait")
+		close(hold)
+		bridge.handles(t, "$1", "$2", "$3")
+		until(t, func() bool { return put(f, "2", hsToken, pushed("$4")).Code == http.StatusOK })
+	})
+}
+
+func TestWithoutADatabaseTheHomeserverKeepsTheTransaction(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		p := launch(t, on, newBridge())
+		f := openFront(p)
+		require.NoError(t, p.db.Close())
+		require.Equal(t, http.StatusInternalServerError, put(f, "1", hsToken, pushed("$a")).Code)
+	})
+}
+
+func TestWhatIsNoEventStopsNothing(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		p := launch(t, on, bridge)
+		good := pushed("$a")
+		long := fmt.Sprintf(`{"event_id":"$long","x":"%s"}`, strings.Repeat("x", maxElement))
+		body := strings.Replace(good, `{"events":[`, `{"events":[17,null,{},{"event_id":5},`+long+`,`, 1)
+		require.Equal(t, http.StatusOK, put(openFront(p), "1", hsToken, body).Code)
+		bridge.handles(t, "$a")
+		until(t, func() bool { return p.Figures().Quarantined == 5 })
+	})
+}
+
+func TestOtherRequestsGoToTheConnectorWithALimit(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		f := openFront(launch(t, on, newBridge()))
+		for path, limit := range map[string]int{"/_matrix/app/v1/ping": maxPing, "/_matrix/app/v1/users/@a:hs": maxAppserviceOther} {
+			for size, want := range map[int]int{limit: http.StatusOK, limit + 1: http.StatusRequestEntityTooLarge} {
+				w := httptest.NewRecorder()
+				f.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, strings.NewReader(strings.Repeat("x", size))))
+				require.Equal(t, want, w.Code, "%s %d", path, size)
+			}
+		}
+	})
+}
+
+func TestSecretsComeBeforeEventsAndOnce(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		first := boot(t, on, bridge)
+		f := openFront(first)
+		body := `{"events":[],"to_device":[{"type":"m.room_key","sender":"@alice:hs","content":{"n":1}}],
+			"device_one_time_keys_count":{"@bot:hs":{"DEV":{"signed_curve25519":7}}},"device_lists":{"changed":["@alice:hs"]},
+			"ephemeral":[{"type":"m.typing","room_id":"!r:hs","content":{"user_ids":["@alice:hs"]}}]}`
+		require.Equal(t, http.StatusOK, put(f, "1", hsToken, body).Code)
+		require.Equal(t, http.StatusOK, put(f, "2", hsToken, body).Code)
+		first.die()
+		p := launch(t, on, bridge)
+		types := func() (all []string) {
+			bridge.matrixSide.lock.Lock()
+			defer bridge.matrixSide.lock.Unlock()
+			for _, evt := range bridge.handled {
+				all = append(all, evt.Type.Type)
+			}
+			return all
+		}
+		require.Equal(t, []string{"m.room_key"}, types(), "typing of an earlier process is forgotten")
+		require.Len(t, bridge.counts, 1)
+		require.Equal(t, 7, bridge.counts[0].SignedCurve25519)
+		require.EqualValues(t, "@bot:hs", bridge.counts[0].UserID)
+		require.Equal(t, http.StatusOK, put(openFront(p), "3", hsToken, strings.Replace(body, `"n":1`, `"n":2`, 1)).Code)
+		until(t, func() bool { return len(types()) == 3 })
+	})
+}
+
+func TestAnEncryptedEventWaitsForItsKeyAndTheRoomWithIt(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		p := launch(t, on, bridge, func(o *Options) { o.Timing.Keys = time.Hour })
+		encrypted := strings.Replace(pushed("$a"), "m.room.message", "m.room.encrypted", 1)
+		f := openFront(p)
+		require.Equal(t, http.StatusOK, put(f, "1", hsToken, encrypted).Code)
+		require.Equal(t, http.StatusOK, put(f, "2", hsToken, pushed("$b")).Code)
+		bridge.handles(t, "$a")
+		p.matrix.decrypted("$a")
+		bridge.handles(t, "$a", "$b")
+	})
+}
+
+func TestTheFrontListensAndStops(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		f := openFront(launch(t, on, newBridge()))
+		socket := filepath.Join(t.TempDir(), "s")
+		require.NoError(t, f.listen(appservice.HostConfig{Hostname: socket}))
+		require.FileExists(t, socket)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		f.stop(ctx)
+		require.NoError(t, ctx.Err())
+	})
+}
