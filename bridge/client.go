@@ -158,6 +158,23 @@ func (c *Client) live() (network.Client, error) {
 	return c.client, nil
 }
 
+// settle waits for the network's first answer to a login that is connecting, so
+// that what a user asks for right after logging in is not turned away.
+func (c *Client) settle(ctx context.Context) {
+	c.mutex.Lock()
+	answered := c.answered
+	c.mutex.Unlock()
+	if answered == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectPatience)
+	defer cancel()
+	select {
+	case <-answered:
+	case <-ctx.Done():
+	}
+}
+
 // IsLoggedIn is false once the account has ended; a connection that broke or was refused for now is still a login.
 func (c *Client) IsLoggedIn() bool {
 	c.mutex.Lock()

@@ -144,6 +144,7 @@ func (c *Client) find(ctx context.Context, identifier string) (network.Person, e
 			return network.Person{Address: address}, nil
 		}
 	}
+	c.settle(ctx)
 	client, err := c.live()
 	if err != nil {
 		return network.Person{}, err
