@@ -30,7 +30,7 @@ type device struct {
 	drained  int          // how many of them went out
 
 	taken    map[string]stamp     // messages of this device that were taken, by recipient and id
-	retries  map[string]int       // retries that phones asked for, by phone and id, until they are answered
+	retries  map[string]int       // retries that phones asked for, by phone and id; one request may reach the client twice
 	refused  map[string]time.Time // recipients that answered 403, and when the client was told
 	partners map[string]bool      // people that it has exchanged messages with, by LID
 	rate     rateLimit

@@ -58,7 +58,7 @@ func (n *Network) bundleForClient(d *device, jid types.JID) binary.Node {
 	case jid.Server != types.HiddenUserServer:
 		n.finding("not-by-lid", fmt.Sprintf("%s: asked for keys by %s", jidText(d.jid), jid.Server))
 		return errorUser(jid, codeMalformed)
-	case u == nil || !u.eligible():
+	case u == nil || !u.eligible() || d.enlistment.Product != productWhatsApp:
 		return errorUser(jid, codeNotFound)
 	case !u.accepts(d.enlistment.Integrator):
 		return errorUser(jid, codeForbidden)
@@ -91,13 +91,13 @@ func (n *Network) bundleForPhone(u *user, jid types.JID) binary.Node {
 	return answer
 }
 
-// enlistmentAt is the enlistment that an interop address names, nil if none. The model must be locked.
+// enlistmentAt is the enlistment with WhatsApp that an interop address names, nil if none. The model must be locked.
 func (n *Network) enlistmentAt(jid types.JID) *enlistment {
 	if jid.Server != types.InteropServer {
 		return nil
 	}
 	for _, e := range n.enlistments {
-		if e.Integrator == int(jid.Integrator) && e.Account == jid.User {
+		if e.Integrator == int(jid.Integrator) && e.Account == jid.User && e.Product == productWhatsApp {
 			return e
 		}
 	}

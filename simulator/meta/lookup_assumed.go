@@ -54,7 +54,7 @@ func (n *Network) findByPhone(d *device, phone string) (*user, int) {
 	}
 	u := n.usersByPhone[digits]
 	switch {
-	case u == nil || !u.eligible():
+	case u == nil || !u.eligible() || d.enlistment.Product != productWhatsApp:
 		return nil, codeNotFound
 	case !u.accepts(d.enlistment.Integrator):
 		n.considerPing(d, u)

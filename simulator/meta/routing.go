@@ -128,7 +128,6 @@ func (n *Network) forward(d *device, out outgoing, at stamp) (stamp, int) {
 			n.finding("retry-unasked", fmt.Sprintf("%s: message %s sent again, nobody asked", jidText(d.jid), out.id))
 			return at, 0
 		}
-		d.retries[key] = 0
 	} else if first, repeated := d.taken[key]; repeated {
 		n.count("repeated")
 		return first, 0
@@ -148,7 +147,7 @@ func (n *Network) permitted(d *device, u *user, out outgoing) int {
 		return codeNotEnlisted
 	case d.enlistment.Country != "" && !inEEA(d.enlistment.Country):
 		return codeRegion
-	case u == nil:
+	case u == nil || d.enlistment.Product != productWhatsApp:
 		return codeNotFound
 	case !u.eligible():
 		return codeRegion
