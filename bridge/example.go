@@ -13,6 +13,10 @@ import (
 func tuned() [][2]string {
 	return [][2]string{
 		{
+			"    # Allowed values: none, errors, all\n    bridge_status_notices: errors\n",
+			"    # Allowed values: none, errors, all. Users are told of refusals in plain words in any case.\n    bridge_status_notices: none\n",
+		},
+		{
 			"    # Should the bridge check the db to ensure that incoming events haven't been handled before\n" +
 				"    deduplicate_matrix_messages: false\n",
 			"    # Should the bridge check the db to ensure that incoming events haven't been handled before\n" +

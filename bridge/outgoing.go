@@ -18,8 +18,10 @@ import (
 const (
 	// sendPatience bounds one message, repetitions included: its room waits for it.
 	sendPatience = 45 * time.Second
-	firstPause   = time.Second
-	longestPause = 8 * time.Second
+	// attemptPatience bounds one attempt: the acknowledgement of a broken connection never comes.
+	attemptPatience = 10 * time.Second
+	firstPause      = time.Second
+	longestPause    = 8 * time.Second
 	// askTimeout bounds a question to the network that a user waits for.
 	askTimeout = 30 * time.Second
 	// signalTimeout bounds what is not worth waiting for: typing and receipts.
@@ -76,6 +78,7 @@ func (c *Client) deliver(ctx context.Context, msg *bridgev2.MatrixMessage) (*bri
 func (c *Client) repeat(ctx context.Context, msg *bridgev2.MatrixMessage, out *network.Message) (network.Sent, error) {
 	ctx, cancel := context.WithTimeout(ctx, sendPatience)
 	defer cancel()
+	defer context.AfterFunc(c.life(), cancel)()
 	seed := []byte(msg.Event.ID)
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		sent, err := c.sendOnce(ctx, out, seed)
@@ -95,6 +98,8 @@ func (c *Client) sendOnce(ctx context.Context, out *network.Message, seed []byte
 		return network.Sent{}, err
 	}
 	out.ID.ID = client.NewMessageID(seed)
+	ctx, cancel := context.WithTimeout(ctx, attemptPatience)
+	defer cancel()
 	return client.Send(ctx, *out)
 }
 

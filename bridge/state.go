@@ -1,12 +1,18 @@
 package bridge
 
 import (
+	"context"
 	"errors"
+	"time"
 
 	"maunium.net/go/mautrix/bridgev2/status"
+	"maunium.net/go/mautrix/event"
 
 	"causeway/network"
 )
+
+// tellTimeout bounds a word to the user about their connection.
+const tellTimeout = 10 * time.Second
 
 // registerStates makes bridgev2 know the sentences behind our codes.
 func registerStates() {
@@ -25,8 +31,43 @@ func (c *Client) stateChanged(change network.ConnectionEvent) {
 		close(c.answered)
 		c.answered = nil
 	}
+	news := c.newsOf(change)
 	c.mutex.Unlock()
 	c.login.BridgeState.Send(bridgeState(change, c.self.Network))
+	if news != "" {
+		c.tellUser(news)
+	}
+}
+
+// newsOf is what the user must be told of a change: that the network turned the
+// login away, and that it is back. Connections that break and come back by
+// themselves are no news; `ping` shows them. The mutex is held.
+func (c *Client) newsOf(change network.ConnectionEvent) string {
+	switch {
+	case change.State == network.Refused:
+		c.troubled = true
+		p, _ := findProblem(change.Err)
+		return p.sentence(c.self.Network)
+	case change.State == network.Connected && c.troubled:
+		c.troubled = false
+		return textBack(c.self.Network)
+	}
+	return ""
+}
+
+// tellUser says something in the user's chat with the bot.
+func (c *Client) tellUser(text string) {
+	ctx, cancel := context.WithTimeout(c.login.Log.WithContext(c.connector.bridge.BackgroundCtx), tellTimeout)
+	defer cancel()
+	room, err := c.login.User.GetManagementRoom(ctx)
+	if err == nil {
+		_, err = c.connector.bridge.Bot.SendMessage(ctx, room, event.EventMessage, &event.Content{
+			Parsed: &event.MessageEventContent{MsgType: event.MsgText, Body: text, Mentions: &event.Mentions{}},
+		}, nil)
+	}
+	if err != nil {
+		c.login.Log.Err(err).Msg("Failed to tell a user how their login stands")
+	}
 }
 
 // bridgeState is a connection's state in bridgev2's words.

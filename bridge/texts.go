@@ -35,7 +35,7 @@ const (
 
 // Errors about the user's own account.
 const (
-	textTokenExpired = "{network} found this server's proof of who you are too old. The bridge makes a new one and tries again; if this stays, your administrator should check the server's clock."
+	textTokenExpired = "{network} says that the token with which this server speaks for you has expired. The bridge makes a fresh one for each connection, so the server's clock is probably wrong: please tell your administrator, and then use `reconnect`."
 	textTokenRefused = "{network} refused the token with which this server speaks for you. You cannot mend this yourself: please tell your administrator, who should check the provider's keys and issuer, and then use `reconnect`."
 	textNotEnlisted  = "{network} does not know your third-party account. Use `login` to enlist again."
 	textSuspended    = "{network} has suspended your third-party account for a while. Messages cannot be sent until it is lifted; your administrator can ask {network} for the reason."
@@ -81,6 +81,10 @@ func textAnnouncement(name string, n network.Network, encrypted bool) string {
 	}
 	return fmt.Sprintf("Third-party chat with %s on %s. Your server decrypts messages to pass them on. History starts here. %s",
 		name, n.DisplayName(), room)
+}
+
+func textBack(n network.Network) string {
+	return fmt.Sprintf("You are connected to %s again.", n.DisplayName())
 }
 
 func textSpaceName(n network.Network) string { return n.DisplayName() + " third-party chats" }
