@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// admit lets a client in or tells it why not (docs/protocol.md#login-outcome).
+// admit lets a client in or tells it why not (docs/protocol.md#outcome).
 func (n *Network) admit(c *connection, hs *handshake) {
 	var payload waWa6.ClientPayload
 	if err := proto.Unmarshal(hs.payload, &payload); err != nil {

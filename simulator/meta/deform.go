@@ -6,7 +6,8 @@ import (
 	"go.mau.fi/whatsmeow/binary"
 )
 
-// passOn queues a phone's message for a client, deformed if a fault says so. The model must be locked.
+// passOn queues a phone's message for a client, deformed if a fault says so, and now and
+// then after news of the sender's devices that change nothing. The model must be locked.
 func (n *Network) passOn(d *device, u *user, node binary.Node) {
 	s := about("message", "", jidText(d.jid), jidText(u.lid))
 	if n.strikes(FaultSenderDevice, s) != nil {
@@ -24,6 +25,10 @@ func (n *Network) passOn(d *device, u *user, node binary.Node) {
 	if n.strikes(FaultReorder, s) != nil && d.held == nil {
 		d.held = &node
 		return
+	}
+	if id := textOf(node.Attrs["id"]); n.misfortune("devices", id, 0.01) {
+		n.enqueue(d, binary.Node{Tag: "notification", Attrs: binary.Attrs{"from": u.lid, "type": "devices", "id": "devices-" + id,
+			"t": node.Attrs["t"]}, Content: []binary.Node{{Tag: "update", Attrs: binary.Attrs{"hash": "Ca1m"}}}})
 	}
 	n.enqueue(d, node)
 	if held := d.held; held != nil {

@@ -78,7 +78,7 @@ func readLogin(payload *waWa6.ClientPayload) (login interopLogin, problem string
 	return login, ""
 }
 
-// The reasons of a failed login (docs/protocol.md#login-outcome). assumed: U9
+// The reasons of a failed login (docs/protocol.md#outcome). assumed: U9
 const (
 	failMalformed    = 400
 	failWithdrawn    = 401
@@ -104,7 +104,7 @@ func failureFor(problem *tokenError) int {
 	}
 }
 
-// The errors of an acknowledgement and of requests (docs/protocol.md#acknowledgement-codes). assumed: U8
+// The errors of an acknowledgement and of requests (docs/protocol.md#ack). assumed: U8
 const (
 	codeMalformed   = 400
 	codeNotEnlisted = 401

@@ -10,14 +10,14 @@ import (
 	"go.mau.fi/whatsmeow/types"
 )
 
-// The terms that a WhatsApp user is shown and accepts before the first opt-in (docs/protocol.md#terms).
+// The terms that a WhatsApp user is shown and accepts before the first opt-in (docs/protocol.md#control).
 const (
 	termsID       = "20240306"
 	termsShown    = "105"
 	termsAccepted = "160"
 )
 
-// phoneRequest answers an <iq> of a phone about third-party chats (docs/protocol.md#control-plane).
+// phoneRequest answers an <iq> of a phone about third-party chats (docs/protocol.md#control).
 func (n *Network) phoneRequest(u *user, node binary.Node) binary.Node {
 	n.transcript.stanza(n.now(), ">", jidText(u.lid), node)
 	kind, _ := node.Attrs["type"].(string)

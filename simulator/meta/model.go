@@ -8,7 +8,7 @@ import (
 	"go.mau.fi/whatsmeow/types"
 )
 
-// The states of an integrator (docs/protocol.md#integrators) and of an enlistment (docs/protocol.md#enlistment-api).
+// The states of an integrator (docs/protocol.md#control) and of an enlistment (docs/protocol.md#enlistment-api).
 const (
 	integratorOnboarding = "onboarding"
 	integratorActive     = "active"

@@ -260,5 +260,5 @@ func (n *Network) phoneRefused(u *user, id string) {
 	n.refusals = append(n.refusals, Refusal{From: jidText(u.lid), Class: "message", ID: id, Code: nackInvalidContent})
 }
 
-// nackInvalidContent is the general code for content that is not of the schema (docs/protocol.md#negative-acknowledgement).
+// nackInvalidContent is the general code for content that is not of the schema (docs/protocol.md#nack).
 const nackInvalidContent = 491

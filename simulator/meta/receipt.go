@@ -8,7 +8,7 @@ import (
 	"go.mau.fi/whatsmeow/types"
 )
 
-// maxRetries is how often one message may be asked for again (docs/protocol.md#retry).
+// maxRetries is how often one message may be asked for again (docs/protocol.md#nack).
 const maxRetries = 5
 
 // receipt takes a receipt of a provider's user to a phone (docs/protocol.md#receipts).

@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// The strict subset of messages that third-party chats carry (docs/protocol.md#strict-subset).
+// The strict subset of messages that third-party chats carry (docs/protocol.md#subset).
 // Every field that a table does not name makes the whole message unacceptable.
 
 // errSubset is the failure that phones call reason 70: not supported in interop.
@@ -110,7 +110,7 @@ func (v value) message(name string) value {
 	return message
 }
 
-// The limits of content (docs/protocol.md#strict-subset). assumed: U12
+// The limits of content (docs/protocol.md#subset). assumed: U12
 const (
 	maxText     = 65536
 	maxWaveform = 192

@@ -15,7 +15,7 @@ func nested(name string, inner *schema) field {
 
 type fields = map[protowire.Number]field
 
-// interopMessage is the table of a whole message (docs/protocol.md#strict-subset).
+// interopMessage is the table of a whole message (docs/protocol.md#subset).
 func interopMessage() *schema {
 	message := &schema{name: "InteropMessage"}
 	context := &schema{"Context", fields{1: text("stanzaId"), 2: text("participant"), 3: nested("quotedMessage", message)}}
