@@ -87,10 +87,15 @@ func (w *world) login(t *testing.T, handler network.Handler, store wire.Store) *
 		provider: w.provider, keys: keys, subject: fmt.Sprintf("u_%d", number), email: fmt.Sprintf("alice%d@localhost", number),
 	}
 	require.NoError(t, user.enlist(w.net.EnlistmentURL()))
+	return &login{world: w, account: user, store: store, client: NewInterop(w.config(t, user, store, handler))}
+}
+
+// config is how an account connects to the simulated network.
+func (w *world) config(t *testing.T, user *account, store wire.Store, handler network.Handler) InteropConfig {
 	root := w.net.Root()
-	return &login{world: w, account: user, client: NewInterop(InteropConfig{
+	return InteropConfig{
 		Self:         network.Interop(network.WhatsApp, testIntegrator, user.number),
-		Keys:         keys,
+		Keys:         user.keys,
 		Store:        store,
 		Endpoint:     wire.Endpoint{Host: w.net.ChatAddr(), TrustRoot: root[:]},
 		ChatURL:      user.chatURL,
@@ -98,7 +103,19 @@ func (w *world) login(t *testing.T, handler network.Handler, store wire.Store) *
 		ReadReceipts: true,
 		Handler:      handler,
 		Log:          zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.DebugLevel),
-	})}
+	}
+}
+
+// again is an account's login as a new process makes it, from its rows alone.
+func (w *world) again(t *testing.T, old *login, handler network.Handler) *login {
+	t.Helper()
+	keys, err := wire.LoadKeys(t.Context(), old.store)
+	require.NoError(t, err)
+	user := &account{
+		provider: old.account.provider, keys: keys, subject: old.account.subject, email: old.account.email,
+		number: old.account.number, chatURL: old.account.chatURL,
+	}
+	return &login{world: w, account: user, store: old.store, client: NewInterop(w.config(t, user, old.store, handler))}
 }
 
 // openStore is a Signal store in a database of its own.
@@ -134,6 +151,7 @@ func (*world) Malformed() string { return "0151 2345678" }
 type login struct {
 	world   *world
 	account *account
+	store   wire.Store
 	client  *Interop
 }
 
