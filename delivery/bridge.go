@@ -17,9 +17,9 @@ type Bridge interface {
 	// PortalKey names the room of a conversation.
 	PortalKey(login networkid.UserLoginID, conversation network.Address) networkid.PortalKey
 	// HandleRemote gives an event to its portal and waits until it is handled. The remote event that is
-	// queued must have the MutateContextFunc that [Carry] makes of ctx. The error of the result
-	// is [ErrNotReady] while the login is not loaded, and [ErrGone] when it does not exist any more.
-	HandleRemote(ctx context.Context, login networkid.UserLoginID, event network.Event) bridgev2.EventHandlingResult
+	// queued must have the MutateContextFunc that [Carry] makes of ctx, and its result is told by [ResultError]. The
+	// error is [ErrNotReady] while the login is not loaded, and [ErrGone] when it does not exist any more.
+	HandleRemote(ctx context.Context, login networkid.UserLoginID, event network.Event) error
 	// Bridged says whether bridgev2 knows a message.
 	Bridged(ctx context.Context, key networkid.PortalKey, message network.MessageID) (bool, error)
 	// Client returns a login's client. The error is [ErrNotReady] or [ErrGone] as above.
@@ -28,6 +28,22 @@ type Bridge interface {
 	Report(ctx context.Context, report Report) error
 	// Lost says where the login's user reads it that an event could not be shown. why is a plain word.
 	Lost(ctx context.Context, login networkid.UserLoginID, event network.Event, why string)
+}
+
+// ResultError is what bridgev2 says of a handled event as an error: nil if the event had its effect,
+// [ErrIgnored] if bridgev2 passed it over.
+func ResultError(result bridgev2.EventHandlingResult) error {
+	switch {
+	case result.Error != nil:
+		return result.Error
+	case !result.Success:
+		return errNoReason
+	case result.Queued:
+		return errQueued
+	case result.Ignored:
+		return ErrIgnored
+	}
+	return nil
 }
 
 // Progress tells how far a message of a Matrix user has got.

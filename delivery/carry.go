@@ -25,6 +25,8 @@ type carriage struct {
 	calls map[string]int
 	// asked counts the effects that the homeserver was asked for and that it may have, or not.
 	asked int
+	// failed is the last failure of an effect: bridgev2 does not hand all of them up.
+	failed error
 }
 
 type carriageKey struct{}
@@ -91,4 +93,18 @@ func (c *carriage) inDoubt() bool {
 	c.lock.Lock()
 	defer c.lock.Unlock()
 	return c.asked > 0
+}
+
+// fail notes why an effect has failed.
+func (c *carriage) fail(err error) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	c.failed = err
+}
+
+// failure is why the last effect that failed did, nil if none has.
+func (c *carriage) failure() error {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	return c.failed
 }

@@ -22,6 +22,15 @@ var (
 	ErrNotReady = errors.New("the login is not ready")
 	// ErrGone is what a [Bridge] answers whose login has ended: the event can never be delivered.
 	ErrGone = errors.New("the login has ended")
+	// ErrIgnored says that bridgev2 has passed an event over: as a repeat, or since it found nothing to do.
+	ErrIgnored = errors.New("bridgev2 passed the event over")
+
+	// errNoReason is a result that bridgev2 gives after a panic, or when a part of an event has failed.
+	errNoReason = errors.New("bridgev2 could not handle the event")
+	// errQueued is a result that proves nothing; [Install] sees to it that it does not come.
+	errQueued = errors.New("bridgev2 has only queued the event")
+	// errPanicked is a panic of the bridge itself.
+	errPanicked = errors.New("the event's handler panicked")
 )
 
 // fault is what kind of failure a try ran into, by what helps against it. Rows keep it as their error class.

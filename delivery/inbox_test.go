@@ -178,7 +178,7 @@ func TestDeathBeforeTheRowIsClosedIsNoRepeat(t *testing.T) {
 		take(t, first, text(anna, "A", "one"))
 		// bridgev2 has its row, ours is still open
 		carried := &carriage{find: func(string) (id.EventID, bool) { return "", false }, remember: func(string, id.EventID) {}}
-		bridge.handleMessage(carried, login, text(anna, "A", "one"))
+		require.NoError(t, bridge.handleMessage(carried, login, text(anna, "A", "one")))
 		first.die()
 		p := launch(t, on, bridge)
 		until(t, func() bool { return p.inboxStates(t)[database.InboxDone] == 1 })

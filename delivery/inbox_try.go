@@ -35,9 +35,6 @@ type doubt struct {
 
 type inboxLane = lane[database.InboxLane, database.InboxRow]
 
-// errPanicked stands for a result that bridgev2 reports only after a panic.
-var errPanicked = errors.New("the event's handler panicked")
-
 // try delivers a row once.
 func (in *Inbox) try(ctx context.Context, lane *inboxLane, row *database.InboxRow) verdict {
 	event, err := in.unseal(row)
@@ -54,16 +51,19 @@ func (in *Inbox) try(ctx context.Context, lane *inboxLane, row *database.InboxRo
 	if row.ErrorClass == endPlaceholder {
 		event = placeholder(event)
 	}
-	result := in.handle(withCarriage(ctx, carried), networkid.UserLoginID(row.Login), event)
+	err = in.handle(withCarriage(ctx, carried), networkid.UserLoginID(row.Login), event)
 	if carried.inDoubt() {
 		lane.doubt.open = true
 		lane.doubt.after = in.d.now().Add(in.d.timing.Settle)
 	}
-	if !result.Success || result.Queued || result.Error != nil {
-		return in.failed(ctx, lane, row, event, result)
+	if errors.Is(err, errNoReason) && carried.failure() != nil {
+		err = carried.failure()
+	}
+	if err != nil && !errors.Is(err, ErrIgnored) {
+		return in.failed(ctx, row, event, err)
 	}
 	in.homeserverBack()
-	if result.Ignored {
+	if err != nil {
 		return in.ignored(ctx, lane, row, event)
 	}
 	if failpoint.Hit(failpoint.InboxBeforeDone) != nil {
@@ -85,10 +85,10 @@ func (in *Inbox) unseal(row *database.InboxRow) (network.Event, error) {
 }
 
 // handle calls the bridge; a panic of its is a failed try and nothing more.
-func (in *Inbox) handle(ctx context.Context, login networkid.UserLoginID, event network.Event) (result bridgev2.EventHandlingResult) {
+func (in *Inbox) handle(ctx context.Context, login networkid.UserLoginID, event network.Event) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			result = bridgev2.EventHandlingResultFailed.WithError(fmt.Errorf("%w: %v", errPanicked, r))
+			err = fmt.Errorf("%w: %v", errPanicked, r)
 		}
 	}()
 	return in.d.bridge.HandleRemote(ctx, login, event)
@@ -137,13 +137,7 @@ func (in *Inbox) settle(ctx context.Context, lane *inboxLane, row *database.Inbo
 }
 
 // failed decides what to do after a try that did not work.
-func (in *Inbox) failed(
-	ctx context.Context, lane *inboxLane, row *database.InboxRow, event network.Event, result bridgev2.EventHandlingResult,
-) verdict {
-	err := result.Error
-	if err == nil {
-		err = errPanicked
-	}
+func (in *Inbox) failed(ctx context.Context, row *database.InboxRow, event network.Event, err error) verdict {
 	kind, after := faultOf(err)
 	row.Attempts++
 	zerolog.Ctx(ctx).Warn().Err(err).Int64("seq", row.Seq).Str("fault", string(kind)).Int("attempts", row.Attempts).
@@ -209,10 +203,10 @@ func (in *Inbox) ignored(ctx context.Context, lane *inboxLane, row *database.Inb
 	key := networkid.PortalKey{ID: networkid.PortalID(row.Chat), Receiver: networkid.UserLoginID(row.Receiver)}
 	known, err := in.d.bridge.Bridged(ctx, key, message.Message.ID)
 	if err != nil {
-		return in.failed(ctx, lane, row, event, bridgev2.EventHandlingResult{Error: fmt.Errorf("%w: %w", bridgev2.ErrDatabaseError, err)})
+		return in.failed(ctx, row, event, fmt.Errorf("%w: %w", bridgev2.ErrDatabaseError, err))
 	}
 	if !known {
-		return in.failed(ctx, lane, row, event, bridgev2.EventHandlingResult{Error: errors.New("bridgev2 ignored the message")})
+		return in.failed(ctx, row, event, ErrIgnored)
 	}
 	return in.end(lane, row, endRepeat)
 }

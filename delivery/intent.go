@@ -65,10 +65,14 @@ func (i *Intent) SendMessage(
 		return &mautrix.RespSendEvent{EventID: known}, nil
 	}
 	resp, err := i.ask(ctx, carried, room, eventType, content, extra, secret.transactionID(parts...), marker)
+	if err == nil {
+		err = failpoint.Hit(failpoint.SendUsed)
+	}
 	if err != nil {
+		carried.fail(err)
 		return nil, err
 	}
-	return resp, failpoint.Hit(failpoint.SendUsed)
+	return resp, nil
 }
 
 // classOf keeps the effects of one event apart that are not the same at each try: a notice is no message.

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -127,11 +128,11 @@ func (q *softQueue) run() {
 func (q *softQueue) pass(key softKey, event network.Event) {
 	shown := q.d.now().UnixMilli()
 	for attempt := 1; ; attempt++ {
-		result := q.d.Inbox.handle(q.ctx, key.login, event)
-		if result.Error == nil && result.Success {
+		err := q.d.Inbox.handle(q.ctx, key.login, event)
+		if err == nil || errors.Is(err, ErrIgnored) {
 			break
 		}
-		kind, _ := faultOf(result.Error)
+		kind, _ := faultOf(err)
 		if _, isReceipt := event.(network.ReceiptEvent); !isReceipt || attempt == softTries || kind != faultTransient {
 			return
 		}

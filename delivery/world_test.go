@@ -173,7 +173,7 @@ func (b *playedBridge) PortalKey(login networkid.UserLoginID, conversation netwo
 	return networkid.PortalKey{ID: networkid.PortalID(conversation.String()), Receiver: login}
 }
 
-func (b *playedBridge) HandleRemote(ctx context.Context, login networkid.UserLoginID, e network.Event) bridgev2.EventHandlingResult {
+func (b *playedBridge) HandleRemote(ctx context.Context, login networkid.UserLoginID, e network.Event) error {
 	// bridgev2 handles events in contexts of its own
 	ctx = Carry(ctx)(context.Background())
 	switch e := e.(type) {
@@ -183,21 +183,21 @@ func (b *playedBridge) HandleRemote(ctx context.Context, login networkid.UserLog
 		b.lock.Lock()
 		defer b.lock.Unlock()
 		b.soft = append(b.soft, e)
-		return bridgev2.EventHandlingResultSuccess
+		return nil
 	}
 }
 
-func (b *playedBridge) handleMessage(carried *carriage, login networkid.UserLoginID, e network.MessageEvent) bridgev2.EventHandlingResult {
+func (b *playedBridge) handleMessage(carried *carriage, login networkid.UserLoginID, e network.MessageEvent) error {
 	b.lock.Lock()
 	before, after, ignores := b.before, b.after, b.ignores
 	_, known := b.rows[e.Message.ID.String()]
 	b.lock.Unlock()
 	if known || ignores != nil && ignores(e) {
-		return bridgev2.EventHandlingResultIgnored
+		return ResultError(bridgev2.EventHandlingResultIgnored)
 	}
 	if before != nil {
 		if err := before(e); err != nil {
-			return bridgev2.EventHandlingResultFailed.WithError(err)
+			return ResultError(bridgev2.EventHandlingResultFailed.WithError(err))
 		}
 	}
 	room := b.PortalKey(login, e.Message.ID.Conversation).ID
@@ -209,7 +209,7 @@ func (b *playedBridge) handleMessage(carried *carriage, login networkid.UserLogi
 		carried.ask()
 		if after != nil {
 			if err := after(e); err != nil {
-				return bridgev2.EventHandlingResultFailed.WithError(err)
+				return ResultError(bridgev2.EventHandlingResultFailed.WithError(err))
 			}
 		}
 		carried.answered()
@@ -218,7 +218,7 @@ func (b *playedBridge) handleMessage(carried *carriage, login networkid.UserLogi
 	b.lock.Lock()
 	defer b.lock.Unlock()
 	b.rows[e.Message.ID.String()] = event
-	return bridgev2.EventHandlingResultSuccess
+	return ResultError(bridgev2.EventHandlingResultSuccess)
 }
 
 func (b *playedBridge) show(room networkid.PortalID, marker string, e network.MessageEvent) id.EventID {
