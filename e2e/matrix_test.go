@@ -84,10 +84,11 @@ func (u *matrixUser) connected() bool {
 	return false
 }
 
-// StartChat asks the bot for a chat and waits for its room.
+// StartChat asks the bot for a chat and waits until it and its room are there.
 func (u *matrixUser) StartChat(p *person) *room {
 	u.house.world.t.Helper()
 	u.Command("start-chat " + p.Phone())
+	u.WaitForNotice("chat is ready")
 	return u.WaitForRoom(p)
 }
 

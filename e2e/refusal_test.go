@@ -19,7 +19,7 @@ func TestUnknownNumber(t *testing.T) {
 	alice.Command("start-chat five")
 	alice.WaitForNotice("number")
 	for _, r := range alice.client.Rooms() {
-		require.Empty(t, bridgedTo(r), "no conversation, no room")
+		require.True(t, r.ID == alice.bot.ID || r.Type() == "m.space", "no conversation, no room, but there is %s", r.ID)
 	}
 }
 
@@ -43,10 +43,10 @@ func TestExpiredToken(t *testing.T) {
 
 	w.net.SetClockOffset(time.Hour)
 	w.net.DropConnections(alice.jid, "close")
-	alice.WaitForNotice("expired")
+	alice.WaitForNotice("expired", "server's clock")
 	require.False(t, alice.connected())
 
 	w.net.SetClockOffset(0)
-	anna := w.Person("+4915110000018", "Anna").OptedIn()
-	require.NotNil(t, anna)
+	alice.Command("reconnect")
+	w.eventually("alice to be connected again", alice.connected)
 }

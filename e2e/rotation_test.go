@@ -66,6 +66,9 @@ func (h *house) keyNames(t *testing.T) []string {
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
 	defer response.Body.Close()
+	if response.StatusCode == http.StatusTooManyRequests {
+		return nil
+	}
 	var set struct {
 		Keys []struct{ Kid string }
 	}

@@ -54,6 +54,7 @@ func TestEqualNumbersNeverMix(t *testing.T) {
 	anna := w.Person("+4915110000017", "Anna").OptedIn()
 	require.NoError(t, anna.OptIn(other))
 	carl := w.Person("+"+account(alice), "Carl").OptedIn()
+	w.private = nil // the number is in the names of accounts here, which logs may show
 	require.NoError(t, carl.OptIn(other))
 
 	people := []*person{anna, carl}

@@ -30,8 +30,8 @@ const (
 	storyLimit = 3 * time.Minute
 	// waitLimit bounds one wait within it.
 	waitLimit = 30 * time.Second
-	password   = "correct horse"
-	logTail    = 60_000
+	password  = "correct horse"
+	logTail   = 60_000
 
 	// logLevelEnv names the environment variable that makes the bridge's log say more, such as debug, when looking
 	// into a failure. Beyond the default level the libraries below us log message texts.
@@ -200,11 +200,11 @@ func (w *world) keepPrivate(text string) {
 func (w *world) eventually(what string, holds func() bool) {
 	w.t.Helper()
 	ctx := w.soon()
-	for !holds() {
+	for pause := 20 * time.Millisecond; !holds(); pause = min(2*pause, time.Second) {
 		select {
 		case <-ctx.Done():
 			w.t.Fatalf("waited in vain for %s", what)
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }
