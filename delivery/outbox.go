@@ -30,6 +30,10 @@ type Outgoing struct {
 	Part int
 	// Message is what the network gets. Its id's conversation and sender are set, the bare id is not.
 	Message network.Message
+	// NewID shapes an id of the network from a seed ([network.Client.NewMessageID]).
+	NewID func(seed []byte) string
+	// Save writes the bridge's own record of the message, before the message is sent; see [SaveMapping]. It may be nil.
+	Save func(ctx context.Context, id network.MessageID) error
 }
 
 // Outbox sends the messages of Matrix users to their networks: each under one id that is derived from
@@ -61,46 +65,53 @@ func newOutbox(d *Delivery) *Outbox {
 	return out
 }
 
-// Accept stores a message for good and returns the id under which the network will know it. newID
-// shapes an id of the network ([network.Client.NewMessageID]). After nil the message will be sent, or its author told
-// why not; bridgev2's handler answers Pending, and writes its message row itself. The same event is
-// accepted any number of times and sent once.
-func (out *Outbox) Accept(ctx context.Context, msg Outgoing, newID func(seed []byte) string) (network.MessageID, error) {
-	row, err := out.row(msg, newID)
+// Accept stores a message for good and returns the id under which the network will know it. After nil
+// the message will be sent, or its author told why not; bridgev2's handler answers Pending. The same
+// event is accepted any number of times and sent once.
+func (out *Outbox) Accept(ctx context.Context, msg Outgoing) (network.MessageID, error) {
+	row, err := out.row(msg)
 	if err != nil {
 		return network.MessageID{}, err
 	}
-	var kept database.OutboxRow
-	var added bool
-	for try := 1; ; try++ {
-		err = out.d.writer.do(ctx, func(ctx context.Context) (err error) {
-			kept, added, err = out.d.journal.AddOutbox(ctx, row)
-			return err
-		})
-		if err == nil || try == acceptTries || errors.Is(err, errWriterClosed) || errors.Is(err, database.ErrFenced) {
-			break
-		}
-		if !sleep(ctx, backoff(out.d.timing.RetryFirst, out.d.timing.RetryLimit, try)) {
-			break
-		}
-	}
+	kept, added, err := out.store(ctx, row)
 	if err != nil {
 		return network.MessageID{}, fmt.Errorf("failed to accept a message: %w", err)
+	}
+	accepted := msg.Message.ID
+	accepted.ID = kept.RemoteID
+	err = failpoint.Hit(failpoint.OutboxWritten)
+	if err == nil && msg.Save != nil {
+		err = msg.Save(ctx, accepted)
+	}
+	if err != nil {
+		// the message is promised: an answer that does not find it is the smaller evil
+		zerolog.Ctx(ctx).Err(err).Msg("Failed to save the record of a message that will be sent")
 	}
 	if added {
 		out.lanes.push(database.OutboxLane{Login: kept.Login, Chat: kept.Chat}, outgoing{OutboxRow: kept})
 	} else {
 		out.d.metrics.repeats.Add(1)
 	}
-	if err = failpoint.Hit(failpoint.OutboxWritten); err != nil {
-		return network.MessageID{}, err
-	}
-	accepted := msg.Message.ID
-	accepted.ID = kept.RemoteID
-	return accepted, failpoint.Hit(failpoint.OutboxBeforeMapping)
+	return accepted, nil
 }
 
-func (out *Outbox) row(msg Outgoing, newID func([]byte) string) (database.OutboxRow, error) {
+// store commits a row, if need be after a few tries.
+func (out *Outbox) store(ctx context.Context, row database.OutboxRow) (kept database.OutboxRow, added bool, err error) {
+	for try := 1; ; try++ {
+		err = out.d.writer.do(ctx, func(ctx context.Context) (err error) {
+			kept, added, err = out.d.journal.AddOutbox(ctx, row)
+			return err
+		})
+		if err == nil || try == acceptTries || errors.Is(err, errWriterClosed) || errors.Is(err, database.ErrFenced) {
+			return kept, added, err
+		}
+		if !sleep(ctx, backoff(out.d.timing.RetryFirst, out.d.timing.RetryLimit, try)) {
+			return kept, added, err
+		}
+	}
+}
+
+func (out *Outbox) row(msg Outgoing) (database.OutboxRow, error) {
 	chat := msg.Message.ID.Conversation.String()
 	row := database.OutboxRow{
 		EventID: string(msg.Event.ID), Part: msg.Part, Seq: out.d.seq.Add(1), Login: string(msg.Login), Chat: chat,
@@ -110,7 +121,7 @@ func (out *Outbox) row(msg Outgoing, newID func([]byte) string) (database.Outbox
 	if content, ok := msg.Event.Content.Parsed.(*event.MessageEventContent); ok {
 		row.MsgType = string(content.MsgType)
 	}
-	row.RemoteID = newID(out.d.secret.messageSeed(row.Login, chat, row.EventID, strconv.Itoa(msg.Part)))
+	row.RemoteID = msg.NewID(out.d.secret.messageSeed(row.Login, chat, row.EventID, strconv.Itoa(msg.Part)))
 	message := msg.Message
 	message.ID.ID = row.RemoteID
 	payload, err := encodeMessage(message)

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,7 +19,7 @@ import (
 
 func outgoingText(eventID, body string) Outgoing {
 	return Outgoing{
-		Login: login,
+		Login: login, NewID: newClient().NewMessageID,
 		Event: &event.Event{
 			ID: id.EventID(eventID), RoomID: "!room:hs", Sender: "@alice:hs", Type: event.EventMessage,
 			Content: event.Content{Parsed: &event.MessageEventContent{MsgType: event.MsgText, Body: body}},
@@ -32,7 +33,7 @@ func outgoingText(eventID, body string) Outgoing {
 
 func accept(t *testing.T, p *process, eventID, body string) network.MessageID {
 	t.Helper()
-	got, err := p.Outbox.Accept(t.Context(), outgoingText(eventID, body), newClient().NewMessageID)
+	got, err := p.Outbox.Accept(t.Context(), outgoingText(eventID, body))
 	require.NoError(t, err)
 	return got
 }
@@ -210,4 +211,24 @@ func TestAReportThatFailedIsMadeByTheNextProcess(t *testing.T) {
 
 func (p *process) outboxLane() database.OutboxLane {
 	return database.OutboxLane{Login: string(login), Chat: anna.String()}
+}
+
+func TestTheRecordIsThereBeforeTheMessageIsSent(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		p := launch(t, on, bridge)
+		for i, result := range []error{nil, errors.New("disk full")} {
+			msg := outgoingText(fmt.Sprint("$", i), fmt.Sprint("m", i))
+			var saved network.MessageID
+			msg.Save = func(_ context.Context, id network.MessageID) error {
+				require.Len(t, bridge.client.calls(), i, "nothing is sent before")
+				saved = id
+				return result
+			}
+			accepted, err := p.Outbox.Accept(t.Context(), msg)
+			require.NoError(t, err)
+			require.Equal(t, accepted, saved)
+			bridge.client.hears(t, numbers("m", i+1)...)
+		}
+	})
 }

@@ -90,7 +90,7 @@ func TestAReplacedProcessWritesNothingAndEnds(t *testing.T) {
 		t.Cleanup(young.die)
 		require.ErrorIs(t, old.Inbox.Take(t.Context(), login, text(anna, "A", "one")), database.ErrFenced)
 		require.ErrorIs(t, <-old.exits, database.ErrFenced)
-		_, err := old.Outbox.Accept(t.Context(), outgoingText("$1", "x"), newClient().NewMessageID)
+		_, err := old.Outbox.Accept(t.Context(), outgoingText("$1", "x"))
 		require.ErrorIs(t, err, database.ErrFenced)
 		require.Empty(t, old.exits, "told once")
 		take(t, young, text(anna, "A", "one"))
