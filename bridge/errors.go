@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -26,6 +25,12 @@ type problem struct {
 	// http is the answer's status where the question came over HTTP.
 	http int
 }
+
+// sentence is an error whose text is meant for people and shown as it is.
+type sentence string
+
+// Error implements error.
+func (s sentence) Error() string { return string(s) }
 
 const (
 	retriable = event.MessageStatusRetriable
@@ -128,5 +133,5 @@ func statusOf(err error, n network.Network) bridgev2.MessageStatus {
 // replyOf is an error as the answer to a command or a request over HTTP.
 func replyOf(err error, n network.Network) error {
 	p, _ := findProblem(err)
-	return bridgev2.WrapRespErrManual(fmt.Errorf("%s", p.sentence(n)), "CAUSEWAY."+p.code, p.http).WithInternalError(err)
+	return bridgev2.WrapRespErrManual(sentence(p.sentence(n)), "CAUSEWAY."+p.code, p.http).WithInternalError(err)
 }

@@ -139,14 +139,14 @@ func validAnswer(text string) (string, error) {
 	case answerYes, answerNo:
 		return answer, nil
 	default:
-		return "", errors.New(textBadAnswer)
+		return "", sentence(textBadAnswer)
 	}
 }
 
 func validCountry(text string) (string, error) {
 	country := strings.ToUpper(strings.TrimSpace(text))
 	if !interop.InEEA(country) {
-		return "", fmt.Errorf(textBadCountry, strings.Join(interop.Countries(), ", "))
+		return "", sentence(fmt.Sprintf(textBadCountry, strings.Join(interop.Countries(), ", ")))
 	}
 	return country, nil
 }
