@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"maunium.net/go/mautrix/id"
@@ -20,14 +18,12 @@ const sceneLimit = time.Minute
 // playbook is one run of the scripted conversation.
 type playbook struct {
 	*house
-	began time.Time
-	mu    sync.Mutex
+	transcript
 }
 
 // play acts out the conversation. The first thing that does not come is the error.
 func (h *house) play(ctx context.Context) error {
-	p := &playbook{house: h, began: time.Now()}
-	fmt.Printf("%-8s %-28s %s\n%s\n", "seconds", "where", "what", strings.Repeat("-", 100))
+	p := &playbook{house: h, transcript: begin()}
 	for _, scene := range []struct {
 		name string
 		act  func(context.Context) error
@@ -40,25 +36,12 @@ func (h *house) play(ctx context.Context) error {
 		err := scene.act(sceneCtx)
 		cancel()
 		if err != nil {
-			return errors.Join(fmt.Errorf("missing in the scene %q: %w", scene.name, err), p.evidence())
+			p.evidence()
+			return fmt.Errorf("missing in the scene %q: %w", scene.name, err)
 		}
 	}
-	fmt.Printf("%s\nAll of it happened: login, texts and receipts each way, and a clear refusal.\n", strings.Repeat("-", 100))
+	fmt.Printf("%s\nAll of it happened: login, texts and receipts each way, and a clear refusal.\n", rule())
 	return nil
-}
-
-// evidence is what the failing run leaves to look at.
-func (p *playbook) evidence() error {
-	log := p.stage.Bridge.Log()
-	return fmt.Errorf("what went over the wires\nthe network's transcript:\n%s\nthe bridge's log:\n%s", p.net.Transcript(), log[max(0, len(log)-8000):])
-}
-
-// tell prints one line of the transcript.
-func (p *playbook) tell(where, format string, args ...any) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	text := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "\n"+strings.Repeat(" ", 38))
-	fmt.Printf("%7.2f  %-28s %s\n", time.Since(p.began).Seconds(), where, text)
 }
 
 const (
@@ -68,15 +51,15 @@ const (
 )
 
 func (p *playbook) login(ctx context.Context) error {
-	p.tell(botChat, "alice: login whatsapp-interop")
 	if err := stage.Enlist(ctx, p.bot); err != nil {
 		return err
 	}
 	for _, line := range p.bot.Lines() {
+		who := "bot:  "
 		if line.Sender == p.alice.UserID() {
-			continue
+			who = "alice:"
 		}
-		p.tell(botChat, "bot:   %s", line.Body)
+		p.tell(botChat, "%s %s", who, abridged(line.Body))
 	}
 	p.tell("simulated Meta", "enlisted: %s", p.enlisted())
 	return nil
@@ -123,7 +106,7 @@ func (p *playbook) startChat(ctx context.Context, anna *meta.Person) (*client.Ro
 	if err := p.bot.Tell(ctx, command); err != nil {
 		return nil, err
 	}
-	answer, err := p.bot.WaitForAnswer(ctx, "chat with")
+	answer, err := p.bot.WaitForAnswer(ctx, "chat is ready")
 	if err != nil {
 		return nil, err
 	}
