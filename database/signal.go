@@ -122,10 +122,7 @@ func (s *SignalStore) Sessions(ctx context.Context, addresses []string) (map[str
 		args = append(args, address)
 	}
 	rows, err := s.db.Query(ctx, fmt.Sprintf(getSessionsQuery, placeholders(2, len(addresses))), args...)
-	if err != nil {
-		return nil, fmt.Errorf("failed to read signal sessions: %w", err)
-	}
-	err = dbutil.NewRowIter(rows, scanKeyed[string]).Iter(func(row keyed[string]) (bool, error) {
+	err = dbutil.NewRowIterWithError(rows, scanKeyed[string], err).Iter(func(row keyed[string]) (bool, error) {
 		found[row.key] = row.value
 		return true, nil
 	})

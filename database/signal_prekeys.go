@@ -32,12 +32,9 @@ func (s *SignalStore) PreKey(ctx context.Context, id uint32) ([]byte, error) {
 
 // PendingPreKeys are prekeys that the server does not have, lowest ids first.
 func (s *SignalStore) PendingPreKeys(ctx context.Context, limit uint32) (map[uint32][]byte, error) {
-	rows, err := s.db.Query(ctx, pendingPreKeysQuery, s.loginID, int64(limit))
-	if err != nil {
-		return nil, fmt.Errorf("failed to read prekeys: %w", err)
-	}
 	found := make(map[uint32][]byte)
-	err = dbutil.NewRowIter(rows, scanKeyed[uint32]).Iter(func(row keyed[uint32]) (bool, error) {
+	rows, err := s.db.Query(ctx, pendingPreKeysQuery, s.loginID, int64(limit))
+	err = dbutil.NewRowIterWithError(rows, scanKeyed[uint32], err).Iter(func(row keyed[uint32]) (bool, error) {
 		found[row.key] = row.value
 		return true, nil
 	})

@@ -84,6 +84,7 @@ func (c *Client) Connect(ctx context.Context) error {
 	if c.stop != nil {
 		select {
 		case <-c.stopped: // it was refused before; this is a new attempt
+			c.stop()
 		default:
 			return nil
 		}
@@ -149,13 +150,16 @@ func (c *Client) run(ctx context.Context, stopped chan struct{}) {
 		if ctx.Err() != nil {
 			return
 		}
+		retry := afterEnd(err)
 		if loggedIn {
 			refusals = 0
+			if retry == retryFresh {
+				retry = retryLater // the next connection brings a fresh token anyway
+			}
 		}
 		if time.Since(began) > steadyAfter {
 			pauses = 0
 		}
-		retry := afterEnd(err)
 		if retry == retryFresh && refusals == 0 {
 			refusals++ // the token may have grown too old on the way; a fresh one decides
 			c.cfg.Log.Debug().Err(err).Msg("Connecting again with a fresh token")

@@ -7,7 +7,7 @@ import (
 
 // guard is the one lock around a login's Signal sessions. Whoever reads a session
 // holds it until the session is stored again: two users of one ratchet at a time lose
-// messages (docs/protocol.md#session-guard). The holder travels in the context.
+// messages. The holder travels in the context.
 type guard struct{ slot chan struct{} }
 
 type guardKey struct{}

@@ -127,6 +127,7 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 		owner: c, identities: make(chan types.JID), ready: make(chan error, 1), failed: make(chan error, 1),
 		lib: c.library(),
 	}
+	//lint:ignore SA1019 stanzas of third-party accounts are shaped here, and the library has no other door for that
 	l.inside = l.lib.DangerousInternals()
 	l.lib.AddEventHandler(l.libraryEvent)
 	payload := loginPayload(account, c.cfg.Product, token, c.cfg.ReadReceipts)
@@ -193,7 +194,6 @@ func (c *Client) library() *whatsmeow.Client {
 		Container: keeper{},
 	}, libraryLog{c.cfg.Log})
 	lib.EnableAutoReconnect = false // Client.run does it
-	lib.SynchronousAck = true
 	lib.AutoTrustIdentity = true
 	lib.RefreshCAT = func(context.Context) error { return nil } // called without a nil check; run takes a fresh token anyway
 	lib.SetWebsocketHTTPClient(c.http)
