@@ -26,6 +26,10 @@ var (
 	ErrTooLarge = errors.New("the message is too large")
 	// ErrUnsupported: the network has no way to carry this content.
 	ErrUnsupported = errors.New("the network cannot carry this")
+	// ErrMediaGone: the file has expired or was never there.
+	ErrMediaGone = errors.New("the file is not there any more")
+	// ErrMediaBroken: the file's bytes are not what the message promised.
+	ErrMediaBroken = errors.New("the file is damaged")
 	// ErrRejected: the network calls the message malformed; a fault of ours.
 	ErrRejected = errors.New("the network refused the message")
 	// ErrNoEncryption: no encrypted session can be set up with the person, as their keys are missing or wrong.

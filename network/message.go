@@ -1,7 +1,9 @@
 package network
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 )
@@ -52,7 +54,67 @@ type Message struct {
 type Content interface{ content() }
 
 // Text is plain text with the network's own markup characters left in it.
-type Text struct{ Body string }
+type Text struct {
+	Body string
+	// Preview describes a link of the text, nil if nothing does.
+	Preview *LinkPreview
+}
+
+// LinkPreview describes a web page that a text links to.
+type LinkPreview struct {
+	// URL is the page; Matched is the link as it stands in the text.
+	URL, Matched       string
+	Title, Description string
+	// Thumbnail is a small JPEG, empty if there is none.
+	Thumbnail []byte
+}
+
+// MediaKind tells what a file is to the people who exchange it.
+type MediaKind string
+
+// The kinds of media (docs/protocol.md#subset).
+const (
+	Image MediaKind = "image"
+	Video MediaKind = "video"
+	// GIF is a video without sound that plays in a loop.
+	GIF MediaKind = "gif"
+	// VideoNote is a round video, recorded on the spot.
+	VideoNote MediaKind = "video note"
+	Audio     MediaKind = "audio"
+	// Voice is a voice message, recorded on the spot.
+	Voice    MediaKind = "voice message"
+	Document MediaKind = "document"
+)
+
+// Media is a file. Its bytes are a stream that is opened when they are needed.
+type Media struct {
+	Kind MediaKind
+	// MIME is the declared type, parameters included ("audio/ogg; codecs=opus").
+	MIME string
+	// FileName is empty unless the network carries one.
+	FileName string
+	// Caption is text with the network's markup, empty if there is none.
+	Caption string
+	// Size counts the plaintext's bytes as declared, zero if unknown. Whoever reads counts for themselves.
+	Size int64
+	// Width and Height are pixels, zero if unknown or meaningless.
+	Width, Height int
+	Duration      time.Duration
+	// Waveform is the loudness of a voice message over time, 0 to 100 each, at most 64 of them.
+	Waveform []byte
+	// Thumbnail is a small JPEG of at most 64 KiB, empty if there is none.
+	Thumbnail []byte
+	// Open starts reading the plaintext; it may be called again for another try. The last read
+	// fails where hash or MAC do not fit. Errors wrap [ErrMediaGone] where asking again is in vain.
+	Open func(ctx context.Context) (io.ReadCloser, error)
+}
+
+// Reaction is an emoji on a message; a person has at most one on each.
+type Reaction struct {
+	Target MessageID
+	// Emoji is empty when the reaction is taken back.
+	Emoji string
+}
 
 // Unsupported stands for content that was understood to exist but cannot be shown.
 type Unsupported struct {
@@ -64,5 +126,7 @@ type Unsupported struct {
 type Undecryptable struct{}
 
 func (Text) content()          {}
+func (Media) content()         {}
+func (Reaction) content()      {}
 func (Unsupported) content()   {}
 func (Undecryptable) content() {}
