@@ -15,10 +15,10 @@ build: ## compile the bridge to build/causeway
 	go build -o build/causeway .
 
 demo: ## a first look: homeserver, simulated WhatsApp and the bridge; Ctrl-C ends it
-	@go run ./cmd/demo
+	@go build -o build/demo ./cmd/demo && exec build/demo
 
 demo-once: ## the same, playing a scripted conversation and printing it
-	@go run ./cmd/demo -once
+	@go build -o build/demo ./cmd/demo && exec build/demo -once
 
 test: homeserver ## all tests, with the race detector
 	go test -race -timeout $(TESTTIME) ./...
