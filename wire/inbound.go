@@ -77,13 +77,7 @@ func (l *link) message(ctx context.Context, node *waBinary.Node) error {
 		l.inside.SendAck(ctx, node, refusal)
 		return nil
 	}
-	var message opened
-	err := guarded(func() (err error) {
-		kind := envelope.AttrGetter().OptionalString("type")
-		ciphertext, _ := envelope.Content.([]byte)
-		message, err = l.owner.signal.open(ctx, l.lib.Store, in.From, kind, ciphertext)
-		return err
-	})
+	message, err := l.open(ctx, in.From, envelope)
 	switch {
 	case errors.Is(err, errTaken):
 		return l.confirm(ctx, node, in)
@@ -111,6 +105,17 @@ func (l *link) message(ctx context.Context, node *waBinary.Node) error {
 		return nil
 	}
 	return l.confirm(ctx, node, in)
+}
+
+// open decrypts an envelope; a panic over a malformed one is an error like others.
+func (l *link) open(ctx context.Context, from types.JID, envelope *waBinary.Node) (message opened, err error) {
+	err = guarded(func() (err error) {
+		kind := envelope.AttrGetter().OptionalString("type")
+		ciphertext, _ := envelope.Content.([]byte)
+		message, err = l.owner.signal.open(ctx, l.lib.Store, from, kind, ciphertext)
+		return err
+	})
+	return message, err
 }
 
 // changed reports a new identity key.

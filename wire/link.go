@@ -138,27 +138,32 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 		l.socket.URL = c.cfg.URL
 	}
 	maps.Copy(l.socket.HTTPHeaders, upgradeHeaders(c.cfg.Headers))
-	// The connection outlives ctx by a moment, to be closed politely; only dialling ends with it.
+	return l, l.connect(ctx)
+}
+
+// connect opens the socket. The connection outlives ctx by a moment, to be closed
+// politely; only dialling ends with it.
+func (l *link) connect(ctx context.Context) error {
 	connCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
-	if err = l.socket.Connect(connCtx); err != nil {
+	if err := l.socket.Connect(connCtx); err != nil {
 		stop()
 		cancel()
 		var status socket.ErrWithStatusCode
 		if errors.As(err, &status) {
 			if failure := upgradeFailure(status.StatusCode); failure != nil {
-				return nil, failure
+				return failure
 			}
 		}
-		return nil, fmt.Errorf("%w: %w", network.ErrTemporary, err)
+		return fmt.Errorf("%w: %w", network.ErrTemporary, err)
 	}
-	l.cancel = cancel
-	if err = l.shakeHands(ctx, connCtx); err != nil || !stop() {
+	if err := l.shakeHands(ctx, connCtx); err != nil || !stop() {
 		l.socket.Close(0)
 		cancel()
-		return nil, errors.Join(err, ctx.Err())
+		return errors.Join(err, ctx.Err())
 	}
-	return l, nil
+	l.cancel = cancel
+	return nil
 }
 
 // shakeHands runs the Noise handshake. The library waits for the server without
