@@ -208,6 +208,25 @@ func TestLostAnswer(t *testing.T) {
 	require.Equal(t, "afterwards", heard.Text, "the same id is one message")
 }
 
+func TestSafetyNumber(t *testing.T) {
+	l, told, bob := meet(t)
+	_, err := l.client.SafetyNumber(t.Context(), bob.Address())
+	require.ErrorIs(t, err, network.ErrNoEncryption)
+	id, err := bob.Say(l.client.Self(), "hello")
+	require.NoError(t, err)
+	told.message(t, id, network.Text{Body: "hello"})
+	number, err := l.client.SafetyNumber(t.Context(), bob.Address())
+	require.NoError(t, err)
+	require.Regexp(t, `^[0-9]{60}$`, number)
+	bob.NewIdentity()
+	id, err = bob.Say(l.client.Self(), "hello again")
+	require.NoError(t, err)
+	told.message(t, id, network.Text{Body: "hello again"})
+	changed, err := l.client.SafetyNumber(t.Context(), bob.Address())
+	require.NoError(t, err)
+	require.NotEqual(t, number, changed)
+}
+
 func TestRefusedAnswers(t *testing.T) {
 	l, _, bob := meet(t)
 	for code, want := range map[string]error{

@@ -44,6 +44,7 @@ type Interop struct {
 	self         network.Address
 	handler      network.Handler
 	readReceipts bool
+	keys         wire.Keys
 	client       *wire.Client
 }
 
@@ -54,7 +55,7 @@ var (
 
 // NewInterop makes the client of a third-party account; it connects when told to.
 func NewInterop(cfg InteropConfig) *Interop {
-	i := &Interop{self: cfg.Self, handler: cfg.Handler, readReceipts: cfg.ReadReceipts}
+	i := &Interop{self: cfg.Self, handler: cfg.Handler, readReceipts: cfg.ReadReceipts, keys: cfg.Keys}
 	self, err := toJID(cfg.Self)
 	if err != nil {
 		self = types.JID{} // refused by Connect, which can return an error
@@ -160,6 +161,30 @@ func (i *Interop) Find(ctx context.Context, identifier string) (network.Person, 
 		return network.Person{}, fmt.Errorf("%w: the answer names nobody by LID", network.ErrTemporary)
 	}
 	return network.Person{Address: address, Alias: network.Phone(phone), Name: found.Name}, nil
+}
+
+// SafetyNumber is the 60 digits to compare with a person (docs/protocol.md#keys). It wraps
+// ErrNoEncryption while the two have not written to each other.
+func (i *Interop) SafetyNumber(ctx context.Context, person network.Address) (string, error) {
+	jid, err := i.peer(person)
+	if err != nil {
+		return "", err
+	}
+	theirs, known, err := i.client.Identity(ctx, jid)
+	if err != nil {
+		return "", fmt.Errorf("failed to read an identity key: %w", err)
+	} else if !known {
+		return "", fmt.Errorf("%w: no key is known yet", network.ErrNoEncryption)
+	}
+	name, err := textJID(person)
+	if err != nil {
+		return "", err
+	}
+	ours, err := textJID(i.self)
+	if err != nil {
+		return "", err
+	}
+	return wire.SafetyNumber(wire.Identity{Key: i.keys.Public().Identity, ID: ours}, wire.Identity{Key: theirs, ID: name})
 }
 
 // normalPhone is a phone number in E.164 form, with its plus sign.

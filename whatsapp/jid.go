@@ -52,7 +52,7 @@ func fromJID(jid types.JID) (network.Address, error) {
 }
 
 // textJID spells an address as it stands inside messages: "12-105012705411308@interop",
-// "90000000000001@lid". It is also what safety numbers name a person by.
+// "90000000000001@lid". Safety numbers name a person by it, too. // assumed: U11
 func textJID(address network.Address) (string, error) {
 	jid, err := toJID(address)
 	if err != nil {
@@ -84,9 +84,4 @@ func parseTextJID(text string) (network.Address, error) {
 		jid.User, jid.Integrator = user[split+1:], uint16(integrator)
 	}
 	return fromJID(jid)
-}
-
-// SafetyName is what stands for an address in a safety number.
-func SafetyName(address network.Address) (string, error) {
-	return textJID(address) // assumed: U11
 }

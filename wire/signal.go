@@ -192,3 +192,12 @@ func (s *signalState) DeleteAllSessions(ctx context.Context, user string) error 
 
 // MigratePNToLID does nothing: these logins address nobody by phone number (docs/protocol.md#identifiers).
 func (s *signalState) MigratePNToLID(context.Context, types.JID, types.JID) error { return nil }
+
+// Identity is the identity key last seen of a person, and whether one was seen at all.
+func (c *Client) Identity(ctx context.Context, person types.JID) (key [32]byte, known bool, err error) {
+	raw, err := c.signal.identity(ctx, person.SignalAddress().String())
+	if err != nil || len(raw) != len(key) {
+		return key, false, err
+	}
+	return [32]byte(raw), true, nil
+}
