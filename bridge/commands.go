@@ -67,8 +67,26 @@ func (c *Connector) login(usual func(*commands.Event)) func(*commands.Event) {
 			ce.Reply(text)
 			return
 		}
+		if taken := c.takenBy(ce.User.GetUserLogins()); taken != "" {
+			ce.Reply("%s", replyOf(errLoggedInAlready, taken))
+			return
+		}
 		usual(ce)
 	}
+}
+
+// takenBy is the network of a user who has a standing login wherever one is offered, empty if there is something left to log in to.
+func (c *Connector) takenBy(logins []*bridgev2.UserLogin) (last network.Network) {
+	for _, p := range c.products {
+		if !c.config.Interop.Offers(p.network) {
+			continue
+		}
+		if !hasLogin(logins, p.network) {
+			return ""
+		}
+		last = p.network
+	}
+	return last
 }
 
 // refuseLogin says why a login cannot succeed, if it is known beforehand.
@@ -120,7 +138,11 @@ func (c *Connector) ping(ce *commands.Event) {
 	}
 	var out strings.Builder
 	for _, login := range logins {
-		state := login.BridgeState.GetPrevUnsent()
+		client, ok := login.Client.(*Client)
+		if !ok {
+			continue
+		}
+		state := client.standing()
 		fmt.Fprintf(&out, "* %s: %s", login.RemoteName, textState(state.StateEvent))
 		if state.StateEvent != status.StateConnected && state.Message != "" {
 			out.WriteString(". " + state.Message)

@@ -91,11 +91,16 @@ func (c *Connector) CreateLogin(_ context.Context, user *bridgev2.User, flowID s
 	}}, nil
 }
 
+// hasLogin says whether one of the logins is a standing one for the network; an account that has ended is in nobody's way.
 func hasLogin(logins []*bridgev2.UserLogin, n network.Network) bool {
 	return slices.ContainsFunc(logins, func(login *bridgev2.UserLogin) bool {
-		address, err := puppet.LoginAddress(login.ID)
-		return err == nil && address.Network == n && address.Kind == network.KindInterop
+		return isFor(login, n) && login.Client.IsLoggedIn()
 	})
+}
+
+func isFor(login *bridgev2.UserLogin, n network.Network) bool {
+	address, err := puppet.LoginAddress(login.ID)
+	return err == nil && address.Network == n && address.Kind == network.KindInterop
 }
 
 // application is a user who has agreed and can be enlisted.
@@ -200,6 +205,7 @@ func (c *Connector) establish(ctx context.Context, user *bridgev2.User, a applic
 	if err != nil {
 		return nil, fmt.Errorf("failed to enlist: %w", err)
 	}
+	ended := c.endedLogins(user, a.product.network)
 	login, err := user.NewLogin(ctx, &bridgedb.UserLogin{
 		ID:            puppet.LoginID(enlistment.Address),
 		RemoteName:    fmt.Sprintf("%s (%s)", enlistment.Identifier, a.product.network.DisplayName()),
@@ -209,8 +215,25 @@ func (c *Connector) establish(ctx context.Context, user *bridgev2.User, a applic
 	if err != nil {
 		return nil, fmt.Errorf("failed to store the login: %w", err)
 	}
+	for _, old := range ended {
+		if old.ID != login.ID {
+			old.Delete(ctx, status.BridgeState{StateEvent: status.StateLoggedOut}, bridgev2.DeleteOpts{})
+		}
+	}
 	login.Client.Connect(login.Log.WithContext(c.bridge.BackgroundCtx))
 	return login, nil
+}
+
+// endedLogins are the logins that a new one takes the place of, disconnected.
+func (c *Connector) endedLogins(user *bridgev2.User, n network.Network) []*bridgev2.UserLogin {
+	var ended []*bridgev2.UserLogin
+	for _, login := range user.GetUserLogins() {
+		if isFor(login, n) {
+			login.Client.Disconnect()
+			ended = append(ended, login)
+		}
+	}
+	return ended
 }
 
 // profileName is the user's own name as the chat with the bot shows it, or else the localpart.

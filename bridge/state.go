@@ -39,6 +39,13 @@ func (c *Client) stateChanged(change network.ConnectionEvent) {
 	}
 }
 
+// standing is how the connection stands now.
+func (c *Client) standing() status.BridgeState {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return bridgeState(c.state, c.self.Network)
+}
+
 // newsOf is what the user must be told of a change: that the network turned the
 // login away, and that it is back. Connections that break and come back by
 // themselves are no news; `ping` shows them. The mutex is held.
