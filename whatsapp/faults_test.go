@@ -108,6 +108,35 @@ func TestMangledMessageComesAgain(t *testing.T) {
 	require.NoError(t, bob.WaitReceipt(patient(t), id, network.Delivered))
 }
 
+func TestMessageMangledTwiceComesWithFreshKeys(t *testing.T) {
+	l, told, bob := meet(t)
+	fault := simulated.net.Fault(meta.Fault{Kind: meta.FaultMangleAlways, Count: 2, Match: meta.Match{Account: l.account.number}})
+	defer fault.Remove()
+	id, err := bob.Say(l.client.Self(), "hello")
+	require.NoError(t, err)
+	told.message(t, id, network.Text{Body: "hello"})
+	require.Equal(t, 2, fault.Struck())
+	sent, err := write(l, bob, "over the new session")
+	require.NoError(t, err)
+	heard, err := bob.Hears(patient(t))
+	require.NoError(t, err)
+	require.Equal(t, sent.ID.ID, heard.ID)
+}
+
+func TestHopelessMessageIsGivenUp(t *testing.T) {
+	l, told, bob := meet(t)
+	fault := simulated.net.Fault(meta.Fault{Kind: meta.FaultMangleAlways, Count: -1, Match: meta.Match{Account: l.account.number}})
+	id, err := bob.Say(l.client.Self(), "never readable")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return fault.Struck() == 6 }, patience, 10*time.Millisecond, "five retries, and no more")
+	fault.Remove()
+	next, err := bob.Say(l.client.Self(), "readable")
+	require.NoError(t, err)
+	told.message(t, next, network.Text{Body: "readable"})
+	told.message(t, id, network.Undecryptable{})
+	require.Equal(t, 6, fault.Struck())
+}
+
 func TestUnreadableMessageOfOursIsSentAgain(t *testing.T) {
 	l, _, bob := meet(t)
 	_, err := write(l, bob, "first")
