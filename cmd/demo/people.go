@@ -75,6 +75,7 @@ func settle(network *meta.Network) (*people, error) {
 	all.ctx, all.stop = context.WithCancel(context.Background())
 	for _, c := range characters() {
 		person := network.WhatsApp(c.phone, c.name)
+		person.ShareName()
 		all.byName[c.name] = person
 		if c.optedIn {
 			if err := person.OptIn(integrator); err != nil {

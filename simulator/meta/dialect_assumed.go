@@ -151,5 +151,8 @@ func toClient(p *user, id, kind string, at stamp, enc binary.Node) binary.Node {
 	if !p.hidesNumber {
 		attrs["sender_pn"] = p.pn
 	}
+	if p.sharesName {
+		attrs["notify"] = p.name
+	}
 	return binary.Node{Tag: "message", Attrs: attrs, Content: []binary.Node{enc}}
 }

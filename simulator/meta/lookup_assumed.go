@@ -37,6 +37,9 @@ func (n *Network) lookup(d *device, asked binary.Node) ([]binary.Node, int) {
 		u, code := n.findByPhone(d, phone)
 		if code == 0 {
 			answer.Attrs["jid"] = u.lid
+			if u.sharesName {
+				answer.Attrs["name"] = u.name
+			}
 			delete(d.refused, u.lid.User)
 		} else {
 			answer.Content = []binary.Node{errorNode(code)}

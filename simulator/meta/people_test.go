@@ -27,6 +27,13 @@ func TestNumberAndReceiptsFollowThePhone(t *testing.T) {
 	require.Nil(t, node.Attrs["notify"])
 	anna.open(node)
 
+	bob.ShareName()
+	_, err = bob.Say(anna.text(), "it is me")
+	require.NoError(t, err)
+	named := anna.awaitTag("message")
+	require.Equal(t, "Bob", named.Attrs["notify"])
+	anna.open(named)
+
 	anna.say(bob, "3EB001", "hello")
 	_, err = bob.Hears(within(t))
 	require.NoError(t, err)

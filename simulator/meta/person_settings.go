@@ -150,6 +150,13 @@ func (p *Person) HideNumber() {
 	p.user.hidesNumber = true
 }
 
+// ShareName puts the person's name on what they send and on answers to lookups; normally it is kept back.
+func (p *Person) ShareName() {
+	p.n.mu.Lock()
+	defer p.n.mu.Unlock()
+	p.user.sharesName = true
+}
+
 // NewIdentity gives the phone new keys, as after a new installation; partners are told.
 func (p *Person) NewIdentity() {
 	p.mu.Lock()

@@ -14,6 +14,7 @@ type user struct {
 	name        string
 	country     string
 	hidesNumber bool
+	sharesName  bool
 	keys        publicKeys
 	phone       *Person
 
