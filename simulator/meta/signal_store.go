@@ -75,6 +75,13 @@ func (s *signalStore) HasSession(_ context.Context, address string) (bool, error
 
 // PutSession implements [store.SessionStore].
 func (s *signalStore) PutSession(_ context.Context, address string, record []byte) error {
+	if before := s.sessions[address]; before != nil {
+		mended, err := withOnlyCurrentChanged(before, record)
+		if err != nil {
+			return err
+		}
+		record = mended
+	}
 	s.sessions[address] = record
 	return nil
 }
