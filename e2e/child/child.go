@@ -7,6 +7,7 @@ package child
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -24,6 +25,8 @@ type Process struct {
 	name string
 	cmd  *exec.Cmd
 	log  *os.File
+	// from is where this run's output begins.
+	from int64
 	done chan struct{}
 	err  error
 }
@@ -34,6 +37,11 @@ func Start(dir, name, binary string, args ...string) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("failed to start the %s: %w", name, err)
 	}
+	from, err := log.Seek(0, io.SeekEnd)
+	if err != nil {
+		log.Close()
+		return nil, fmt.Errorf("failed to start the %s: %w", name, err)
+	}
 	cmd := exec.Command(binary, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
 	cmd.SysProcAttr = attributes()
@@ -41,7 +49,7 @@ func Start(dir, name, binary string, args ...string) (*Process, error) {
 		log.Close()
 		return nil, fmt.Errorf("failed to start the %s: %w", name, err)
 	}
-	p := &Process{name: name, cmd: cmd, log: log, done: make(chan struct{})}
+	p := &Process{name: name, cmd: cmd, log: log, from: from, done: make(chan struct{})}
 	go func() {
 		p.err = cmd.Wait()
 		close(p.done)
@@ -91,13 +99,19 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
-// Tail is the end of the process's output.
-func (p *Process) Tail() string {
+// Output is what the process has written so far.
+func (p *Process) Output() string {
 	data, err := os.ReadFile(p.log.Name())
 	if err != nil {
 		return fmt.Sprintf("(no output of the %s: %v)", p.name, err)
 	}
-	return string(data[max(0, len(data)-tailBytes):])
+	return string(data[min(int64(len(data)), p.from):])
+}
+
+// Tail is the end of the process's output.
+func (p *Process) Tail() string {
+	output := p.Output()
+	return output[max(0, len(output)-tailBytes):]
 }
 
 // FreePort is a TCP port that nothing listens at on loopback. It lies below the range

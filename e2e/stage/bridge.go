@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -20,6 +20,9 @@ const (
 	startLimit = 60 * time.Second
 	stopLimit  = 30 * time.Second
 	pollEvery  = 20 * time.Millisecond
+
+	// started is what the bridge logs once everything runs.
+	started = `"message":"Bridge started"`
 )
 
 // Bridge is the bridge's program with its own folder: configuration, registration, database, log.
@@ -88,7 +91,8 @@ func (b *Bridge) Start(ctx context.Context) error {
 	b.process = process
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	for !b.ready(ctx) {
+	// The log and not the bridge's own ready page, which races with the start in the library.
+	for !strings.Contains(process.Output(), started) {
 		select {
 		case <-process.Done():
 			return fmt.Errorf("failed to start the bridge: it ended with %v\n%s", process.Err(), process.Tail())
@@ -99,19 +103,6 @@ func (b *Bridge) Start(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func (b *Bridge) ready(ctx context.Context) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, b.URL+"/_matrix/mau/ready", nil)
-	if err != nil {
-		return false
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	response.Body.Close()
-	return response.StatusCode == http.StatusOK
 }
 
 // Stop asks the bridge to end and waits for it; an exit status other than 0 is an error.
