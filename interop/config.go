@@ -40,6 +40,8 @@ const (
 	defaultRotateEvery = 30 * 24 * time.Hour
 	defaultOverlap     = 24 * time.Hour
 	defaultTerms       = "1"
+	defaultPushPath    = "/interop/push"
+	defaultMediaTTL    = 14 * 24 * time.Hour
 )
 
 // Config is the `interop` part of the configuration. Zero values take the default.
@@ -60,6 +62,8 @@ type Config struct {
 	Token      TokenConfig   `yaml:"token"`
 	Region     RegionConfig  `yaml:"region"`
 	Consent    ConsentConfig `yaml:"consent"`
+	Push       PushConfig    `yaml:"push"`
+	Media      MediaConfig   `yaml:"media"`
 	// KillSwitch stops all interop traffic and keeps the data.
 	KillSwitch bool `yaml:"kill_switch"`
 }
@@ -104,6 +108,34 @@ type ConsentConfig struct {
 	Version string `yaml:"version"`
 }
 
+// PushConfig is about the calls by which the network wakes a login.
+type PushConfig struct {
+	// Path is where the network calls, below the public listener.
+	Path string `yaml:"path"`
+	// Secret is what the calls are signed with; empty means one that is made at the
+	// first start and kept beside the signing keys.
+	Secret Secret `yaml:"secret"`
+}
+
+// MediaConfig is about the encrypted files that the network's media proxy fetches from us.
+type MediaConfig struct {
+	// BaseURL is where the files are reached, as registered with the network; empty means that no files can be sent.
+	BaseURL string `yaml:"base_url"`
+	// TTL is how long a file is kept.
+	TTL Duration `yaml:"ttl"`
+	// Dir is where the files lie; empty means a folder in the state directory.
+	Dir string `yaml:"dir"`
+}
+
+// Secret is a text that must not show in logs.
+type Secret string
+
+// String hides the text.
+func (Secret) String() string { return "[redacted]" }
+
+// GoString hides the text.
+func (Secret) GoString() string { return "[redacted]" }
+
 // withDefaults is the configuration with what was left out filled in.
 func (c Config) withDefaults() Config {
 	if len(c.Products) == 0 {
@@ -116,8 +148,13 @@ func (c Config) withDefaults() Config {
 	c.Token.Overlap = cmp.Or(c.Token.Overlap, Duration(defaultOverlap))
 	c.Region.Check = cmp.Or(c.Region.Check, RegionAttest)
 	c.Consent.Version = cmp.Or(c.Consent.Version, defaultTerms)
+	c.Push.Path = cmp.Or(c.Push.Path, defaultPushPath)
+	c.Media.TTL = cmp.Or(c.Media.TTL, Duration(defaultMediaTTL))
 	return c
 }
+
+// keyDir is where the provider's private keys and secrets are kept.
+func (c *Config) keyDir(env Environment) string { return cmp.Or(c.Token.KeyDir, env.StateDir) }
 
 // Missing names the keys that keep the agreement section from being complete,
 // dotted as in the configuration file; nil means that it is complete.

@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,6 +30,8 @@ func TestConfigIsValid(t *testing.T) {
 		"both networks":       func(c *Config) { c.Products = []network.Network{network.WhatsApp, network.Messenger} },
 		"simulated network":   func(c *Config) { c.ChatURL, c.EnlistmentURL = "ws://127.0.0.1:1234/ws/chat", "http://[::1]:99" },
 		"username, one house": func(c *Config) { c.Integrator.Identifier, c.Users.Homeservers = Username, []string{"a.eu:8448"} },
+		"files":               func(c *Config) { c.Media.BaseURL = "https://bridge.example.eu" },
+		"own push secret":     func(c *Config) { c.Push.Secret = "0123456789abcdef0123456789abcdef" },
 		"no region check":     func(c *Config) { c.Region.Check = RegionOff },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -67,6 +70,17 @@ func TestConfigIsRefused(t *testing.T) {
 		{"token.overlap", "at least 16m0s", func(c *Config) { c.Token.Overlap = Duration(15 * time.Minute) }},
 		{"token.rotate_every", "at least 1h0m0s", func(c *Config) { c.Token.RotateEvery = Duration(time.Minute) }},
 		{"region.check", "use attest", func(c *Config) { c.Region.Check = "attest_and_header" }},
+		{"push.path", "like /interop/push", func(c *Config) { c.Push.Path = "push" }},
+		{"push.path", "like /interop/push", func(c *Config) { c.Push.Path = "/" }},
+		{"push.path", "like /interop/push", func(c *Config) { c.Push.Path = "/a/../b" }},
+		{"push.path", "like /interop/push", func(c *Config) { c.Push.Path = "/push?x=1" }},
+		{"push.path", "key set's", func(c *Config) { c.Push.Path = keySetPath }},
+		{"push.secret", "at least 32", func(c *Config) { c.Push.Secret = "short" }},
+		{"media.base_url", "use https", func(c *Config) { c.Media.BaseURL = "http://bridge.example.eu/media" }},
+		{"media.base_url", "https://host/path", func(c *Config) { c.Media.BaseURL = "https://bridge.example.eu/media?x" }},
+		{"media.base_url", "without a slash", func(c *Config) { c.Media.BaseURL = "https://bridge.example.eu/media/" }},
+		{"media.ttl", "1h0m0s to 30d", func(c *Config) { c.Media.TTL = Duration(31 * 24 * time.Hour) }},
+		{"media.ttl", "1h0m0s to 30d", func(c *Config) { c.Media.TTL = Duration(time.Minute) }},
 		{"consent.terms_file", "built-in text", func(c *Config) { c.Consent.TermsFile = "no/such/file" }},
 	} {
 		t.Run(test.key+" "+test.fix, func(t *testing.T) {
@@ -115,6 +129,8 @@ enlistment_url: https://enlist.example.com
 meta_issuer: https://issuer.example.com
 token: {issuer: "https://bridge.example.eu", lifetime: 2m, rotate_every: 30d, overlap: 1d12h, key_dir: /keys}
 region: {check: attest}
+push: {path: /hooks/meta, secret: 0123456789abcdef0123456789abcdef}
+media: {base_url: "https://bridge.example.eu/media", ttl: 7d, dir: /media}
 consent: {terms_file: "", version: "7"}
 kill_switch: true
 `
@@ -126,6 +142,8 @@ kill_switch: true
 	require.Equal(t, Duration(30*24*time.Hour), cfg.Token.RotateEvery)
 	require.Equal(t, Duration(36*time.Hour), cfg.Token.Overlap)
 	require.True(t, cfg.KillSwitch)
+	require.Equal(t, Duration(7*24*time.Hour), cfg.Media.TTL)
+	require.NotContains(t, fmt.Sprintf("%v %+v %#v %s", cfg, cfg, cfg, cfg.Push.Secret), "0123456789abcdef")
 	written, err := yaml.Marshal(cfg)
 	require.NoError(t, err)
 	require.Contains(t, string(written), "rotate_every: 30d")
@@ -166,7 +184,7 @@ func TestListenValidate(t *testing.T) {
 func TestAssumedFormatsAreMarked(t *testing.T) {
 	files, err := filepath.Glob("*_assumed.go")
 	require.NoError(t, err)
-	require.ElementsMatch(t, []string{"enlist_assumed.go", "token_assumed.go"}, files)
+	require.ElementsMatch(t, []string{"enlist_assumed.go", "media_assumed.go", "push_assumed.go", "token_assumed.go"}, files)
 	for _, file := range files {
 		content, err := os.ReadFile(file)
 		require.NoError(t, err)
@@ -180,7 +198,7 @@ func TestAssumedFormatsAreMarked(t *testing.T) {
 		}
 		content, err := os.ReadFile(file)
 		require.NoError(t, err)
-		for _, word := range []string{`json:"iss"`, "json:\"enlistment_id", "/v1/", "urn:meta", "identifier_taken", ".well-known"} {
+		for _, word := range []string{`json:"iss"`, "json:\"enlistment_id", "/v1/", "urn:meta", "identifier_taken", ".well-known", "X-Interop", "message_waiting", "media-proxy", `"oh"`} {
 			require.NotContains(t, withoutComments(string(content)), word, "%s knows a format that is not its own", file)
 		}
 	}

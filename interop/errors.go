@@ -16,6 +16,10 @@ var (
 	ErrIdentifierTaken = errors.New("the identifier is taken")
 	// ErrIdentityMismatch: the network holds other keys of the same user.
 	ErrIdentityMismatch = errors.New("the network holds other keys of this user")
+	// ErrNoMediaHost: the configuration names no address at which the network could fetch files.
+	ErrNoMediaHost = errors.New("this server hosts no files")
+	// ErrMediaQuota: the user, or all users together, have as many files waiting as is allowed; it helps to wait.
+	ErrMediaQuota = errors.New("too many files are waiting to be fetched")
 	// ErrNotStarted: [Provider.Start] has not run, or failed.
 	ErrNotStarted = errors.New("the provider is not started")
 )

@@ -50,6 +50,15 @@ func (l *limiter) allow(address string) bool {
 	return true
 }
 
+// giveBack undoes what allow took out of an address's own bucket.
+func (l *limiter) giveBack(address string) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	if own := l.addresses[address]; own != nil {
+		own.left = min(requestsPerMinutePerAddress, own.left+1)
+	}
+}
+
 // forget drops the addresses whose bucket is full again, or all if none is: the
 // bucket for all still holds then.
 func (l *limiter) forget(now time.Time) {

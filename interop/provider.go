@@ -29,6 +29,8 @@ type Environment struct {
 	Software string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Calls takes what the network announces by push.
+	Calls Calls
 }
 
 // Provider is this server as a third-party provider. Its methods may be called from many goroutines.
@@ -42,7 +44,10 @@ type Provider struct {
 	tokens   TokenIssuer
 	keys     *keyring
 	web      *web
-	terms    string
+	push     *pushReceiver
+	// media is nil if the configuration names no address for it.
+	media *mediaHost
+	terms string
 	// users has one lock for each user and network, so that enlisting happens once at a time.
 	users sync.Map
 
@@ -53,6 +58,8 @@ type Provider struct {
 	address atomic.Pointer[string]
 	// kick wakes the caretaker for a withdrawal that is not confirmed yet.
 	kick chan struct{}
+	// compare wakes the caretaker to compare our records with the network's.
+	compare chan struct{}
 }
 
 // New makes a provider of a valid configuration; nothing is read or opened before [Provider.Start].
@@ -64,15 +71,11 @@ func New(cfg Config, env Environment, db *database.Database, log zerolog.Logger)
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	p := &Provider{cfg: cfg, env: env, db: db, log: log, now: env.Now, kick: make(chan struct{}, 1)}
+	p := &Provider{cfg: cfg, env: env, db: db, log: log, now: env.Now, kick: make(chan struct{}, 1), compare: make(chan struct{}, 1)}
 	if p.now == nil {
 		p.now = time.Now
 	}
-	dir := cfg.Token.KeyDir
-	if dir == "" {
-		dir = env.StateDir
-	}
-	p.keys = newKeyring(dir, time.Duration(cfg.Token.RotateEvery), time.Duration(cfg.Token.Overlap), p.now, log)
+	p.keys = newKeyring(cfg.keyDir(env), time.Duration(cfg.Token.RotateEvery), time.Duration(cfg.Token.Overlap), p.now, log)
 	p.tokens = newTokenIssuer(cfg, p.keys, p.now)
 	if cfg.EnlistmentURL != "" {
 		enlister, err := newEnlister(cfg, p.tokens, env.Software, log)
@@ -81,12 +84,20 @@ func New(cfg Config, env Environment, db *database.Database, log zerolog.Logger)
 		}
 		p.enlister = enlister
 	}
-	p.web = newWeb(p.tokens, env.Listen.TrustedProxy, p.now, log)
+	p.push = newPushReceiver(cfg, env, db, p.now, log)
+	if cfg.Media.BaseURL != "" {
+		media, err := newMediaHost(cfg, env, db, p.now, log)
+		if err != nil {
+			return nil, err
+		}
+		p.media = media
+	}
+	p.web = newWeb(p.tokens, p.push, p.media, env.Listen.TrustedProxy, p.now, log)
 	return p, nil
 }
 
-// Start reads the terms and the signing keys (making them at the first start),
-// opens the listener and begins to look after enlistments. Without a complete
+// Start reads the terms, the signing keys and secrets (making them at the first start),
+// opens the listener and begins to look after enlistments, hosted files and the network's calls. Without a complete
 // configuration it only reads the terms: no user can be enlisted then.
 func (p *Provider) Start(ctx context.Context) error {
 	if p.started.Load() {
@@ -99,7 +110,7 @@ func (p *Provider) Start(ctx context.Context) error {
 		p.started.Store(true)
 		return nil
 	}
-	if err := p.keys.open(); err != nil {
+	if err := p.open(); err != nil {
 		return err
 	}
 	if err := p.listen(ctx); err != nil {
@@ -109,7 +120,26 @@ func (p *Provider) Start(ctx context.Context) error {
 	p.stop = cancel
 	p.started.Store(true)
 	p.done.Go(func() { p.takeCare(run) })
+	p.done.Go(func() { p.handleCalls(run) })
+	if p.media != nil {
+		p.done.Go(func() { p.keepMediaTidy(run) })
+	}
 	return nil
+}
+
+// open reads what the provider keeps in files.
+func (p *Provider) open() error {
+	if err := p.keys.open(); err != nil {
+		return err
+	}
+	if err := p.push.open(); err != nil {
+		return err
+	}
+	if p.media == nil {
+		p.log.Warn().Msg("No files can be sent: the network must be able to fetch them (network.interop.media.base_url)")
+		return nil
+	}
+	return p.media.open()
 }
 
 // Stop closes the listener and waits until nothing of the provider runs any more.
@@ -123,8 +153,8 @@ func (p *Provider) Stop() {
 	p.started.Store(false)
 }
 
-// Handler serves the key set and the document that points at it, for whoever
-// listens by other means than [Environment.Listen].
+// Handler serves the key set and the document that points at it, hosted files and
+// the network's calls, for whoever listens by other means than [Environment.Listen].
 func (p *Provider) Handler() http.Handler { return p.web }
 
 // Addr is where the provider listens, empty if it does not.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,10 @@ const (
 	// minOverlap is token life, skew and the key set's max-age together (docs/protocol.md#key-set).
 	minOverlap = 16 * time.Minute
 	minRotate  = time.Hour
+	// minPushSecret is in characters; an HMAC key shorter than its hash is easier to guess than to break.
+	minPushSecret = 32
+	minMediaTTL   = time.Hour
+	maxMediaTTL   = 30 * 24 * time.Hour
 )
 
 // Validate says everything that is wrong with the configuration at once, each
@@ -40,6 +45,8 @@ func (c *Config) Validate() error {
 	full.validateURLs(wrong)
 	full.validateToken(wrong)
 	full.validateConsent(wrong)
+	full.validatePush(wrong)
+	full.validateMedia(wrong)
 	return errors.Join(errs...)
 }
 
@@ -124,6 +131,31 @@ func (c *Config) validateConsent(wrong complaint) {
 		if _, err := os.Stat(c.Consent.TermsFile); err != nil {
 			wrong("consent.terms_file", "cannot be read (%s); name a text file, or leave it empty for the built-in text", err)
 		}
+	}
+}
+
+func (c *Config) validatePush(wrong complaint) {
+	switch clean := path.Clean(c.Push.Path); {
+	case clean != c.Push.Path || !strings.HasPrefix(clean, "/") || clean == "/" || strings.ContainsAny(clean, "?#% "):
+		wrong("push.path", "%q is no plain path; write it like %s", c.Push.Path, defaultPushPath)
+	case clean == keySetPath || clean == discoveryPath:
+		wrong("push.path", "%s is the key set's; write it like %s", c.Push.Path, defaultPushPath)
+	}
+	if c.Push.Secret != "" && len(c.Push.Secret) < minPushSecret {
+		wrong("push.secret", "it is too short; use at least %d characters, or leave it empty and one is made", minPushSecret)
+	}
+}
+
+func (c *Config) validateMedia(wrong complaint) {
+	if c.Media.BaseURL != "" {
+		if err := checkURL(c.Media.BaseURL, "https", "http"); err != nil {
+			wrong("media.base_url", "%s", err)
+		} else if strings.HasSuffix(c.Media.BaseURL, "/") {
+			wrong("media.base_url", "write it without a slash at the end, like https://bridge.example.eu/media")
+		}
+	}
+	if life := time.Duration(c.Media.TTL); life < minMediaTTL || life > maxMediaTTL {
+		wrong("media.ttl", "%s is out of range; use %s to %s", c.Media.TTL, Duration(minMediaTTL), Duration(maxMediaTTL))
 	}
 }
 

@@ -23,16 +23,20 @@ const (
 	requestsPerSecond           = 200
 )
 
-// web answers the public requests: the key set, and the document that points at it.
+// web answers the public requests: for the key set and the document that points at
+// it, for hosted files, and the network's calls.
 type web struct {
-	tokens       TokenIssuer
+	tokens TokenIssuer
+	push   *pushReceiver
+	// media is nil where no files are hosted.
+	media        *mediaHost
 	trustedProxy string
 	log          zerolog.Logger
 	limiter      *limiter
 }
 
-func newWeb(tokens TokenIssuer, trustedProxy string, now func() time.Time, log zerolog.Logger) *web {
-	return &web{tokens: tokens, trustedProxy: trustedProxy, log: log, limiter: newLimiter(now)}
+func newWeb(tokens TokenIssuer, push *pushReceiver, media *mediaHost, trustedProxy string, now func() time.Time, log zerolog.Logger) *web {
+	return &web{tokens: tokens, push: push, media: media, trustedProxy: trustedProxy, log: log, limiter: newLimiter(now)}
 }
 
 func (w *web) ServeHTTP(out http.ResponseWriter, r *http.Request) {
@@ -51,9 +55,19 @@ func (w *web) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve answers the request, or returns the status of the refusal.
+// serve answers the request, or returns the status of the refusal. Files and calls have
+// limits of their own, so that one kind of request does not keep the others out.
 func (w *web) serve(out http.ResponseWriter, r *http.Request) int {
-	if !w.limiter.allow(clientAddress(r, w.trustedProxy)) {
+	address := clientAddress(r, w.trustedProxy)
+	if w.media != nil {
+		if blob := mediaPath(w.media.base, r.URL.Path); blob != "" {
+			return w.media.serve(out, r, blob, address)
+		}
+	}
+	if r.URL.Path == w.push.path {
+		return w.push.serve(out, r, address)
+	}
+	if !w.limiter.allow(address) {
 		out.Header().Set("Retry-After", "60")
 		return http.StatusTooManyRequests
 	}

@@ -13,7 +13,12 @@ import (
 func newTestWeb(t *testing.T, c *clock, trustedProxy string) (*web, *issuer) {
 	t.Helper()
 	issuer := newTestIssuer(t, c)
-	return newWeb(issuer, trustedProxy, c.now, zerolog.Nop()), issuer
+	return newWeb(issuer, newTestReceiver(c.now), nil, trustedProxy, c.now, zerolog.Nop()), issuer
+}
+
+// newTestReceiver is one that was not opened.
+func newTestReceiver(now func() time.Time) *pushReceiver {
+	return newPushReceiver(completeConfig().withDefaults(), Environment{}, nil, now, zerolog.Nop())
 }
 
 func ask(handler http.Handler, method, path string, header http.Header) *http.Response {
@@ -83,7 +88,7 @@ func TestWebKnowsWhatHasChanged(t *testing.T) {
 func TestWebRefusalsLookAlike(t *testing.T) {
 	web, _ := newTestWeb(t, newClock(), "")
 	unopened := newKeyring(t.TempDir(), time.Hour, time.Hour, time.Now, zerolog.Nop())
-	closed := newWeb(newTokenIssuer(completeConfig(), unopened, time.Now), "", time.Now, zerolog.Nop())
+	closed := newWeb(newTokenIssuer(completeConfig(), unopened, time.Now), newTestReceiver(time.Now), nil, "", time.Now, zerolog.Nop())
 	for name, test := range map[string]struct {
 		handler      http.Handler
 		method, path string

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"causeway/database"
 	"causeway/network"
 )
 
@@ -20,7 +21,8 @@ const (
 )
 
 // Withdraw ends a login's enlistment and the consent behind it, for one of the
-// Reason constants. Both end here at once, so that no token is made any more. An
+// Reason constants. Both end here at once, so that no token is made any more, and
+// the files that were hosted for the login are gone. An
 // error means only that the network has not confirmed it yet: that is tried again
 // until it does. Repeating it is harmless.
 func (p *Provider) Withdraw(ctx context.Context, login network.Address, reason string) error {
@@ -39,17 +41,7 @@ func (p *Provider) Withdraw(ctx context.Context, login network.Address, reason s
 		return err
 	}
 	defer unlock()
-	err = p.db.DoTxn(ctx, nil, func(ctx context.Context) error {
-		// The row is read again, as it may have changed before the lock was ours.
-		if row, err = p.db.Enlistment(ctx, login.String()); err != nil || Status(row.Status) == Withdrawn {
-			return err
-		}
-		if err := p.db.WithdrawConsents(ctx, row.User, row.Network, p.now()); err != nil {
-			return err
-		}
-		return p.db.SetEnlistmentStatus(ctx, row.LoginID, string(Withdrawing), reason, p.now())
-	})
-	if err != nil || Status(row.Status) == Withdrawn {
+	if row, err = p.end(ctx, login.String(), Withdrawing, reason); err != nil || Status(row.Status) == Withdrawn {
 		return err
 	}
 	if err := p.confirm(ctx, row.Network, row.LoginID, row.EnlistmentID, reason); err != nil {
@@ -60,6 +52,37 @@ func (p *Provider) Withdraw(ctx context.Context, login network.Address, reason s
 		return fmt.Errorf("failed to withdraw %s: %w", login, err)
 	}
 	return nil
+}
+
+// end closes here what belongs to an enlistment: its consents and hosted files; the user's lock is held.
+// The row is as it was before, so that one which had ended already can be told.
+func (p *Provider) end(ctx context.Context, loginID string, status Status, reason string) (*database.Enlistment, error) {
+	var row *database.Enlistment
+	var files []string
+	err := p.db.DoTxn(ctx, nil, func(ctx context.Context) (err error) {
+		// The row is read again, as it may have changed before the lock was ours.
+		if row, err = p.db.Enlistment(ctx, loginID); err != nil {
+			return err
+		}
+		if row == nil {
+			return network.ErrNotEnlisted
+		}
+		if Status(row.Status) == Withdrawn {
+			return nil
+		}
+		if err = p.db.WithdrawConsents(ctx, row.User, row.Network, p.now()); err != nil {
+			return err
+		}
+		if files, err = p.db.DeleteMediaOf(ctx, row.LoginID); err != nil {
+			return err
+		}
+		return p.db.SetEnlistmentStatus(ctx, row.LoginID, string(status), reason, p.now())
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.removeMedia(files)
+	return row, nil
 }
 
 // confirm has the network end an enlistment that has ended here.
@@ -133,6 +156,13 @@ func (p *Provider) Reconcile(ctx context.Context, n network.Network) (Reconciled
 		if err := p.db.SetEnlistmentStatus(ctx, row.LoginID, string(status), "", p.now()); err != nil {
 			return result, err
 		}
+		if status == Withdrawn {
+			files, err := p.db.DeleteMediaOf(ctx, row.LoginID)
+			if err != nil {
+				return result, err
+			}
+			p.removeMedia(files)
+		}
 		address, err := network.ParseAddress(row.LoginID)
 		if err != nil {
 			return result, err
@@ -161,6 +191,8 @@ func (p *Provider) takeCare(ctx context.Context) {
 			p.round(ctx, false)
 		case <-withdraw.C:
 			p.round(ctx, false)
+		case <-p.compare:
+			p.round(ctx, true)
 		case <-reconcile.C:
 			p.round(ctx, true)
 		}
