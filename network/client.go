@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"io"
 	"time"
 )
 
@@ -54,4 +55,10 @@ type Finder interface {
 	// Find resolves a phone number (E.164 with plus sign), or whatever identifier the network
 	// uses. Errors wrap ErrBadIdentifier, ErrNotOptedIn, ErrUnknownPerson or ErrRateLimited.
 	Find(ctx context.Context, identifier string) (Person, error)
+}
+
+// MediaSource is a client that opens files which came in earlier, from what was kept of them.
+type MediaSource interface {
+	// OpenMedia reads the plaintext of the file that a [Media.Reference] stands for, as [Media.Open] does.
+	OpenMedia(ctx context.Context, reference []byte) (io.ReadCloser, error)
 }

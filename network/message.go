@@ -104,9 +104,12 @@ type Media struct {
 	Waveform []byte
 	// Thumbnail is a small JPEG of at most 64 KiB, empty if there is none.
 	Thumbnail []byte
+	// Reference is all that [MediaSource] needs to open an incoming file again, in a later process too.
+	// It is opaque, and secret as it holds the file's key. Nil on the way out.
+	Reference []byte
 	// Open starts reading the plaintext; it may be called again for another try. The last read
 	// fails where hash or MAC do not fit. Errors wrap [ErrMediaGone] where asking again is in vain.
-	Open func(ctx context.Context) (io.ReadCloser, error)
+	Open func(ctx context.Context) (io.ReadCloser, error) `json:"-"`
 }
 
 // Reaction is an emoji on a message; a person has at most one on each.
