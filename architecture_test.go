@@ -16,7 +16,7 @@ import (
 // floor is the storey of each package of ours (ARCHITECTURE.md). A package imports floors below
 // its own; beside lists what stands next to the house, and sameFloor the arrows within a floor.
 var floor = map[string]int{
-	"network": 0, "failpoint": 0,
+	"network": 0, "failpoint": 0, "convert": 0,
 	"wire": 1, "database": 1, "database/upgrades": 0,
 	"whatsapp": 2, "messenger": 2, "interop": 2,
 	"puppet": 3, "portal": 3,
@@ -94,6 +94,15 @@ func forbidden(pkg, imported string, test bool) string {
 		return "that floor is not below this one"
 	}
 	return ""
+}
+
+// Converting media is the one thing that needs other programs, and convert the one place that bounds them.
+func TestOnlyConvertStartsProcesses(t *testing.T) {
+	for _, file := range sources(t) {
+		if !file.test && !besides(file.pkg) && file.pkg != "convert" {
+			require.NotContains(t, file.imports, "os/exec", file.path)
+		}
+	}
 }
 
 // besides says whether a package stands next to the house: simulators, commands, end-to-end tests, conformance suites.
