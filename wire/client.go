@@ -56,6 +56,7 @@ type Client struct {
 	stamps *lru[string, string]
 	// retries counts how often messages were asked for again.
 	retries *lru[string, int]
+	media   mediaHosts
 
 	mu      sync.Mutex
 	stop    context.CancelFunc // nil while not started
@@ -197,6 +198,12 @@ func (c *Client) tell(ctx context.Context, state network.ConnectionState, err er
 	if failure != nil {
 		c.cfg.Log.Warn().Err(failure).Msg("The connection's state was not taken")
 	}
+}
+
+// Ready says nothing while messages can be sent, and [network.ErrNotConnected] otherwise.
+func (c *Client) Ready() error {
+	_, err := c.current()
+	return err
 }
 
 // current is the connection in use.

@@ -141,6 +141,33 @@ func lookupAnswer(node *waBinary.Node, phone string) (Found, error) {
 	return Found{}, fmt.Errorf("%w: the answer lacks the number that was asked for", network.ErrTemporary)
 }
 
+const mediaNamespace = "w:m" // assumed: U15
+
+// mediaHostsRequest asks for the hosts that have files.
+func mediaHostsRequest() waBinary.Node { return waBinary.Node{Tag: "media_conn"} } // assumed: U15
+
+// mediaHostsAnswer reads the names of the hosts, in the order to ask them, and how long they hold (docs/protocol.md#media).
+func mediaHostsAnswer(node *waBinary.Node) (names []string, life time.Duration, err error) {
+	list := node.GetChildByTag("media_conn") // assumed: U15
+	for _, host := range list.GetChildrenByTag("host") {
+		if name := host.AttrGetter().OptionalString("hostname"); name != "" {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil, 0, fmt.Errorf("%w: the network names no media host", network.ErrTemporary)
+	}
+	return names, time.Duration(list.AttrGetter().OptionalInt("ttl")) * time.Second, nil
+}
+
+// Limit is the size in bytes of the largest encrypted file of a class.
+func (t MediaType) Limit() int64 { // assumed: U15
+	if t == MediaImage {
+		return 16 << 20
+	}
+	return 100 << 20
+}
+
 // codes tells what the network's numbers mean in one place where they occur.
 type codes map[int]error
 
