@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"path/filepath"
 	"regexp"
@@ -55,9 +56,9 @@ func newHomeserver(t *testing.T, port uint16) *homeserver.Server {
 	return hs
 }
 
-func config(hs *homeserver.Server, port uint16) *bridgeconfig.Config {
+func config(address string, port uint16) *bridgeconfig.Config {
 	return &bridgeconfig.Config{
-		Homeserver: bridgeconfig.HomeserverConfig{Address: hs.URL(), Domain: hs.Name(), Software: bridgeconfig.SoftwareStandard, RetryLimit: 4},
+		Homeserver: bridgeconfig.HomeserverConfig{Address: address, Domain: "localhost", Software: bridgeconfig.SoftwareStandard, RetryLimit: 4},
 		AppService: bridgeconfig.AppserviceConfig{
 			Address: fmt.Sprintf("http://127.0.0.1:%d", port), Hostname: "127.0.0.1", Port: port, ID: "causeway", ASToken: "as", HSToken: hsToken,
 			Bot: bridgeconfig.BotUserConfig{Username: "cwbot"}, UsernameTemplate: "cw_{{.}}",
@@ -70,17 +71,28 @@ func config(hs *homeserver.Server, port uint16) *bridgeconfig.Config {
 
 // startProgram runs the program once on a disk.
 func startProgram(t *testing.T, on disk, hs *homeserver.Server, port uint16, client *playedClient) *program {
+	p := newProgram(t, on, hs.URL(), port, client)
+	p.start(t)
+	return p
+}
+
+func newProgram(t *testing.T, on disk, address string, port uint16, client network.Client, logs ...io.Writer) *program {
+	log := zerolog.New(io.MultiWriter(logs...))
 	p := &program{db: on.open(t), network: &playedNetwork{client: client}}
-	inner := matrix.NewConnector(config(hs, port))
-	p.bridge = bridgev2.NewBridge("", p.db, zerolog.Nop(), &inner.Config.Bridge, inner, p.network, commands.NewProcessor)
+	inner := matrix.NewConnector(config(address, port))
+	p.bridge = bridgev2.NewBridge("", p.db, log, &inner.Config.Bridge, inner, p.network, commands.NewProcessor)
 	p.Delivery = New(Options{
-		DB: database.New(p.db), Bridge: p.network, Timing: quick, Log: zerolog.Nop(), Exit: func(err error) { t.Log(err) },
+		DB: database.New(p.db), Bridge: p.network, Timing: quick, Log: log, Exit: func(err error) { t.Log(err) },
 		SecretFile: filepath.Join(on.dir, "secret"), LockFile: filepath.Join(on.dir, "lock"), EpochFile: filepath.Join(on.dir, "epoch"),
 	})
 	p.network.d = p.Delivery
 	var err error
 	p.matrix, err = Install(p.Delivery, inner)
 	require.NoError(t, err)
+	return p
+}
+
+func (p *program) start(t *testing.T) {
 	require.NoError(t, p.bridge.StartConnectors(t.Context()))
 	require.NoError(t, p.bridge.StartLogins(t.Context()))
 	user, err := p.bridge.GetUserByMXID(t.Context(), alice)
@@ -91,7 +103,6 @@ func startProgram(t *testing.T, on disk, hs *homeserver.Server, port uint16, cli
 	}
 	require.NoError(t, p.Run(t.Context()))
 	t.Cleanup(p.die)
-	return p
 }
 
 // die ends the program as far as a test process can: nothing more gets onto the disk, nothing is answered.
@@ -292,7 +303,7 @@ func TestBridgev2StopsInOrder(t *testing.T) {
 func TestUnsafeSettingsAreRefusedAllAtOnce(t *testing.T) {
 	onDisks(t, func(t *testing.T, on disk) {
 		port := freePort(t)
-		unsafe := config(newHomeserver(t, port), 0)
+		unsafe := config(newHomeserver(t, port).URL(), 0)
 		unsafe.Homeserver.Websocket, unsafe.AppService.AsyncTransactions, unsafe.Bridge.AsyncEvents = true, true, true
 		db := on.open(t)
 		inner := matrix.NewConnector(unsafe)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -183,6 +184,33 @@ func (c *creations) find(ctx context.Context, pending database.PendingRoom) (id.
 	}
 	c.d.metrics.reconciled.Add(1)
 	return oldest.RoomID, nil
+}
+
+// Ready says whether a room's events can be handled: it is known to bridgev2, or nobody is creating it.
+func (m *Matrix) Ready(ctx context.Context, room id.RoomID) (bool, error) {
+	return m.rooms.settled(ctx, room)
+}
+
+// settled says whether a room is none of those that are being created.
+func (c *creations) settled(ctx context.Context, room id.RoomID) (bool, error) {
+	if used, err := c.used(ctx, room); used || err != nil {
+		return used, err
+	}
+	pending, err := c.d.journal.PendingRooms(ctx)
+	if err != nil || len(pending) == 0 {
+		return true, err
+	}
+	ctx = context.WithValue(ctx, mautrix.MaxAttemptsContextKey, 1)
+	created, err := c.rooms().FullStateEvent(ctx, room, event.StateCreate, "")
+	if err != nil {
+		if kind, _ := faultOf(err); kind == faultRefused {
+			// no room that the bot has made, or one that it has left
+			return true, nil
+		}
+		return false, fmt.Errorf("failed to read how a room was created: %w", err)
+	}
+	marker := markerOf(created, c.d.secret.roomKey())
+	return !slices.ContainsFunc(pending, func(p database.PendingRoom) bool { return p.Marker == marker }), nil
 }
 
 // tidy forgets the creations whose rooms bridgev2 has saved.

@@ -76,6 +76,12 @@ func TestARoomIsCreatedOnce(t *testing.T) {
 		rooms.err = nil
 		p = boot(t, on, newBridge())
 		c = rooms.creations(p)
+		settled := func(room id.RoomID) bool {
+			is, err := c.settled(t.Context(), room)
+			require.NoError(t, err)
+			return is
+		}
+		require.False(t, settled("!0"), "somebody writes before the program has found its room")
 		found, err := c.create(t.Context(), "anna", rooms.make)
 		require.NoError(t, err)
 		require.Equal(t, id.RoomID("!0"), found)
@@ -85,6 +91,7 @@ func TestARoomIsCreatedOnce(t *testing.T) {
 
 		rooms.used["!0"], rooms.used["!1"] = true, true
 		require.NoError(t, p.flush(t.Context()))
+		require.True(t, settled("!0"))
 		require.NoError(t, c.tidy(t.Context()))
 		require.NoError(t, p.flush(t.Context()))
 		pending, err := p.journal.PendingRooms(t.Context())

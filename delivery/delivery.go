@@ -46,6 +46,9 @@ type Timing struct {
 	Upkeep time.Duration
 	// Tries is how often an event is tried that fails for a reason that time does not mend: 3.
 	Tries int
+	// DeadlyTries is how many processes may end with a Matrix event under way before it is taken for the cause: 25. It is
+	// high, since a process that ends for another reason always has innocent events under way.
+	DeadlyTries int
 	// InboxLimit and MatrixLimit are how many events may wait, of one login and of all rooms: 50,000 and 100,000.
 	InboxLimit, MatrixLimit int
 }
@@ -73,6 +76,7 @@ func (t Timing) withDefaults() Timing {
 	orDuration(&t.Retention, 30*24*time.Hour)
 	orDuration(&t.Upkeep, time.Minute)
 	orInt(&t.Tries, 3)
+	orInt(&t.DeadlyTries, 25)
 	orInt(&t.InboxLimit, 50_000)
 	orInt(&t.MatrixLimit, 100_000)
 	return t

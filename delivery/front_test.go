@@ -112,6 +112,7 @@ func TestWhatWas200OutlivesTheProcess(t *testing.T) {
 func TestAnEventThatKillsIsSetAside(t *testing.T) {
 	onDisks(t, func(t *testing.T, on disk) {
 		bridge := newBridge()
+		threeDeaths := func(o *Options) { o.Timing.DeadlyTries = 3 }
 		first := boot(t, on, bridge)
 		require.Equal(t, http.StatusOK, put(openFront(first), "1", hsToken, pushed("$deadly", "$b")).Code)
 		first.die()
@@ -126,7 +127,7 @@ func TestAnEventThatKillsIsSetAside(t *testing.T) {
 					}
 				}
 			})
-			p := boot(t, on, bridge)
+			p := boot(t, on, bridge, threeDeaths)
 			require.NoError(t, p.Run(t.Context()))
 			<-reached
 			_ = p.db.Close()
@@ -135,9 +136,10 @@ func TestAnEventThatKillsIsSetAside(t *testing.T) {
 			p.die()
 		}
 		bridge.change(func() { bridge.handling, bridge.handled = nil, nil })
-		p := launch(t, on, bridge)
+		p := launch(t, on, bridge, threeDeaths)
 		bridge.handles(t, "$b")
 		require.EqualValues(t, 1, p.Figures().Quarantined)
+		bridge.reported(t, "$deadly", Failed)
 	})
 }
 
@@ -265,5 +267,20 @@ func TestTheFrontListensAndStops(t *testing.T) {
 		defer cancel()
 		f.stop(ctx)
 		require.NoError(t, ctx.Err())
+	})
+}
+
+func TestEventsWaitUntilTheirRoomIsCreated(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		bridge.creating = "!r:hs"
+		p := launch(t, on, bridge)
+		other := strings.ReplaceAll(pushed("$other"), "!r:hs", "!other:hs")
+		f := openFront(p)
+		require.Equal(t, http.StatusOK, put(f, "1", hsToken, pushed("$a", "$b")).Code)
+		require.Equal(t, http.StatusOK, put(f, "2", hsToken, other).Code)
+		bridge.handles(t, "$other")
+		bridge.change(func() { bridge.creating = "" })
+		bridge.handles(t, "$other", "$a", "$b")
 	})
 }

@@ -23,6 +23,8 @@ import (
 const (
 	// ephemeralAge is when typing and receipts of Matrix users are too old to be passed on.
 	ephemeralAge = 30 * time.Second
+	// creationPatience is how long an event waits for the creation of its room to end.
+	creationPatience = 10 * time.Minute
 	// ephemeralWaiting bounds how many of them wait; more are dropped.
 	ephemeralWaiting = 256
 )
@@ -35,6 +37,8 @@ const (
 
 // dispatcher is what handles Matrix events: bridgev2's connector, or a stand-in of a test.
 type dispatcher interface {
+	// Ready says whether a room's events can be handled: not while the room is being created.
+	Ready(ctx context.Context, room id.RoomID) (bool, error)
 	// Event handles an event and returns when it is handled. The content is parsed.
 	Event(ctx context.Context, evt *event.Event)
 	// KeyCounts and DeviceLists pass on what the crypto machine wants to know.
@@ -178,9 +182,12 @@ func (m *matrixInbox) try(ctx context.Context, _ *lane[string, database.MatrixRo
 		if err := m.d.writer.do(ctx, func(ctx context.Context) error { return m.d.journal.TriedMatrix(ctx, row.EventID) }); err != nil {
 			return verdict{wait: m.d.timing.RetryFirst}
 		}
-		if row.Attempts >= m.d.timing.Tries {
+		if row.Attempts >= m.d.timing.DeadlyTries {
 			return m.setAside(ctx, row, faultOurs)
 		}
+	}
+	if !m.ready(ctx, row) {
+		return verdict{wait: m.d.timing.RetryFirst}
 	}
 	raw, err := m.d.secret.unlock(row.Raw, matrixSeal(row.EventID)...)
 	if err != nil {
@@ -199,6 +206,19 @@ func (m *matrixInbox) try(ctx context.Context, _ *lane[string, database.MatrixRo
 		return m.d.journal.DoneMatrix(ctx, row.EventID, m.d.now().UnixMilli())
 	})
 	return verdict{ended: true}
+}
+
+// ready says whether an event can be handled. One in a room that is being created waits, as bridgev2
+// does not know the room before it is saved: people may write as soon as they are invited, also while we are away.
+func (m *matrixInbox) ready(ctx context.Context, row *database.MatrixRow) bool {
+	if row.Room == "" || m.d.now().Sub(fromMillis(row.ReceivedAt)) > creationPatience {
+		return true
+	}
+	ready, err := m.d.dispatch.Ready(ctx, id.RoomID(row.Room))
+	if err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Msg("Failed to look whether a room is being created, trying again")
+	}
+	return ready && err == nil
 }
 
 // handle dispatches an event, and waits with an encrypted one until it is open or its time is over.
@@ -264,6 +284,10 @@ func (m *matrixInbox) setAside(ctx context.Context, row *database.MatrixRow, kin
 	}
 	m.waiting.Add(-1)
 	m.d.metrics.quarantined.Add(1)
+	failed := Report{Room: id.RoomID(row.Room), Event: id.EventID(row.EventID), EventType: event.EventMessage, Progress: Failed, Err: errPanicked}
+	if row.Room != "" && m.d.bridge.Report(ctx, failed) != nil {
+		zerolog.Ctx(ctx).Warn().Str("event_id", row.EventID).Msg("Failed to tell an author that an event was set aside")
+	}
 	return verdict{ended: true}
 }
 

@@ -10,6 +10,7 @@ import (
 	"maunium.net/go/mautrix"
 	"maunium.net/go/mautrix/bridgev2/networkid"
 	"maunium.net/go/mautrix/event"
+	"maunium.net/go/mautrix/id"
 
 	"causeway/network"
 )
@@ -25,6 +26,14 @@ type matrixSide struct {
 	counts    []*mautrix.OTKCount
 	// handling is called with each Matrix event before it counts as handled.
 	handling func(*event.Event)
+	// creating is a room that is being created.
+	creating id.RoomID
+}
+
+func (m *matrixSide) Ready(_ context.Context, room id.RoomID) (bool, error) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	return room != m.creating, nil
 }
 
 func (m *matrixSide) Client(context.Context, networkid.UserLoginID) (network.Client, error) {

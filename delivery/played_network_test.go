@@ -20,7 +20,7 @@ import (
 type playedNetwork struct {
 	bridge *bridgev2.Bridge
 	d      *Delivery
-	client *playedClient
+	client network.Client
 	lost   []string
 }
 
