@@ -56,7 +56,6 @@ type wireLine struct {
 type wireNetwork struct {
 	listener net.Listener
 	arrived  *playedClient
-	pending  chan wireLine
 	unacked  []wireLine
 }
 

@@ -31,6 +31,8 @@ type creations struct {
 	rooms func() homeserverRooms
 	bot   func() id.UserID
 	used  func(ctx context.Context, room id.RoomID) (bool, error)
+	// portal says whether bridgev2 knows a room as a portal; it is asked for each Matrix event.
+	portal func(ctx context.Context, room id.RoomID) (bool, error)
 
 	lock sync.Mutex
 	// complete holds the creations that this process has seen through.
@@ -40,17 +42,22 @@ type creations struct {
 func newCreations(d *Delivery, m *Matrix) *creations {
 	return &creations{
 		d: d, complete: map[string]bool{},
-		rooms: func() homeserverRooms { return m.Bot },
-		bot:   func() id.UserID { return m.Bot.UserID },
-		used:  m.usesRoom,
+		rooms:  func() homeserverRooms { return m.Bot },
+		bot:    func() id.UserID { return m.Bot.UserID },
+		used:   m.usesRoom,
+		portal: m.isPortal,
 	}
+}
+
+func (m *Matrix) isPortal(ctx context.Context, room id.RoomID) (bool, error) {
+	portal, err := m.Bridge.GetPortalByMXID(ctx, room)
+	return portal != nil, err
 }
 
 // usesRoom says whether bridgev2 knows a room, as a portal or as a login's space.
 func (m *Matrix) usesRoom(ctx context.Context, room id.RoomID) (bool, error) {
-	portal, err := m.Bridge.GetPortalByMXID(ctx, room)
-	if err != nil || portal != nil {
-		return portal != nil, err
+	if is, err := m.isPortal(ctx, room); is || err != nil {
+		return is, err
 	}
 	users, err := m.Bridge.DB.UserLogin.GetAllUserIDsWithLogins(ctx)
 	if err != nil {
@@ -193,12 +200,13 @@ func (m *Matrix) Ready(ctx context.Context, room id.RoomID) (bool, error) {
 
 // settled says whether a room is none of those that are being created.
 func (c *creations) settled(ctx context.Context, room id.RoomID) (bool, error) {
-	if used, err := c.used(ctx, room); used || err != nil {
-		return used, err
+	if known, err := c.portal(ctx, room); known || err != nil {
+		return known, err
 	}
 	pending, err := c.d.journal.PendingRooms(ctx)
+	pending = slices.DeleteFunc(pending, func(p database.PendingRoom) bool { return p.Room != "" && p.Room != string(room) })
 	if err != nil || len(pending) == 0 {
-		return true, err
+		return err == nil, err
 	}
 	ctx = context.WithValue(ctx, mautrix.MaxAttemptsContextKey, 1)
 	created, err := c.rooms().FullStateEvent(ctx, room, event.StateCreate, "")

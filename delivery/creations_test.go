@@ -51,11 +51,12 @@ func (r *playedRooms) make(key, marker string) (id.RoomID, error) {
 }
 
 func (r *playedRooms) creations(p *process) *creations {
+	used := func(_ context.Context, room id.RoomID) (bool, error) { return r.used[room], nil }
 	return &creations{
 		d: p.Delivery, complete: map[string]bool{},
 		rooms: func() homeserverRooms { return r },
 		bot:   func() id.UserID { return "@bot:hs" },
-		used:  func(_ context.Context, room id.RoomID) (bool, error) { return r.used[room], nil },
+		used:  used, portal: used,
 	}
 }
 
@@ -92,6 +93,7 @@ func TestARoomIsCreatedOnce(t *testing.T) {
 		rooms.used["!0"], rooms.used["!1"] = true, true
 		require.NoError(t, p.flush(t.Context()))
 		require.True(t, settled("!0"))
+		require.True(t, settled("!elsewhere"), "a room of which nobody knows anything")
 		require.NoError(t, c.tidy(t.Context()))
 		require.NoError(t, p.flush(t.Context()))
 		pending, err := p.journal.PendingRooms(t.Context())
