@@ -2,6 +2,7 @@ package whatsapp
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -93,6 +94,45 @@ func TestRestart(t *testing.T) {
 	heard, err := bob.Hears(patient(t))
 	require.NoError(t, err)
 	require.Equal(t, networktest.Heard{From: l.client.Self(), ID: heard.ID, Text: "after"}, heard)
+}
+
+// A room in which a message waits to be sent takes no event before: what waits at
+// the server for a new connection must not keep that message from being sent on it.
+func TestSendsWhileTheHandlerWaits(t *testing.T) {
+	l, _, bob := meet(t)
+	l.client.Disconnect()
+	for range 5 {
+		_, err := bob.Say(l.client.Self(), "while you were away")
+		require.NoError(t, err)
+		sent := make(chan error, 1)
+		taken := make(chan error, 1)
+		l = simulated.again(t, l, func(ctx context.Context, e network.Event) error {
+			if _, ok := e.(network.MessageEvent); !ok {
+				return nil
+			}
+			select {
+			case err := <-sent:
+				taken <- err
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		require.NoError(t, l.client.Connect(t.Context()))
+		ctx := patient(t)
+		for err = network.ErrNotConnected; errors.Is(err, network.ErrNotConnected) && ctx.Err() == nil; {
+			_, err = write(l, bob, "sent meanwhile")
+		}
+		require.NoError(t, err)
+		sent <- nil
+		select {
+		case err = <-taken:
+			require.NoError(t, err)
+		case <-ctx.Done():
+			t.Fatal("the message was never taken")
+		}
+		l.client.Disconnect()
+	}
 }
 
 func TestConnectRefusesBadConfiguration(t *testing.T) {

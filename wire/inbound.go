@@ -20,7 +20,14 @@ const lowPreKeys = whatsmeow.MinPreKeyCount
 func (l *link) handle(ctx context.Context, node *waBinary.Node) error {
 	switch node.Tag {
 	case "success":
-		l.spawn(func() { l.ready <- l.settle(l.socket.Context()) })
+		l.spawn(func() {
+			err := l.settle(l.socket.Context())
+			if err == nil {
+				// Not in serve: the receiver may be at work on what waited at the server, and may itself wait for something to be sent.
+				l.owner.setLink(l)
+			}
+			l.ready <- err
+		})
 		return nil
 	case "failure":
 		return loginFailure(node)

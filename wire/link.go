@@ -82,8 +82,8 @@ func (c *Client) serve(ctx context.Context) (loggedIn bool, err error) {
 		return false, err
 	}
 	defer func() {
+		l.close(ctx) // waits for the task that sets the link
 		c.setLink(nil)
-		l.close(ctx)
 	}()
 	l.spawn(func() { l.keepAlive(l.socket.Context()) })
 	for {
@@ -97,7 +97,6 @@ func (c *Client) serve(ctx context.Context) (loggedIn bool, err error) {
 				return loggedIn, err
 			}
 			loggedIn = true
-			c.setLink(l)
 			c.tell(ctx, network.Connected, nil)
 		case person := <-l.identities:
 			if err = l.changed(ctx, person); err != nil {
