@@ -110,6 +110,9 @@ func (d *Delivery) Open(ctx context.Context) (err error) {
 			d.release()
 		}
 	}()
+	if err = checkSynced(ctx, d.options.DB); err != nil {
+		return err
+	}
 	if err = d.options.DB.Upgrade(ctx); err != nil {
 		return err
 	}

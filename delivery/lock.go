@@ -25,6 +25,9 @@ var (
 	ErrRestored = errors.New("the database is older than at the last run: it was restored from a backup")
 )
 
+// sqliteFull is the least of SQLite's synchronous levels at which a commit is on disk.
+const sqliteFull = 2
+
 // lockCheck is how often a lock on the database server is looked after.
 const lockCheck = 2 * time.Second
 
@@ -94,6 +97,28 @@ func watchLock(ctx context.Context, ping func(context.Context) error, lost func(
 			return
 		}
 	}
+}
+
+// checkSynced refuses a database whose commits may vanish with the power: each acknowledgement rests on one.
+func checkSynced(ctx context.Context, db *database.Database) error {
+	if db.Dialect == dbutil.Postgres {
+		var level string
+		if err := db.QueryRow(ctx, `SHOW synchronous_commit`).Scan(&level); err != nil {
+			return fmt.Errorf("failed to read synchronous_commit: %w", err)
+		}
+		if level == "off" {
+			return errors.New("the database server has synchronous_commit off: set it to on, or messages are lost with the power")
+		}
+		return nil
+	}
+	var level int
+	if err := db.QueryRow(ctx, `PRAGMA synchronous`).Scan(&level); err != nil {
+		return fmt.Errorf("failed to read PRAGMA synchronous: %w", err)
+	}
+	if level < sqliteFull {
+		return errors.New("database.type: set it to sqlite3-fk-wal-fullsync, or messages are lost with the power")
+	}
+	return nil
 }
 
 // epochFile is kept beside the database and outside its backups. It never runs ahead of the

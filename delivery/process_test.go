@@ -3,11 +3,13 @@ package delivery
 import (
 	"context"
 	"errors"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.mau.fi/util/dbutil"
 
 	"causeway/database"
 )
@@ -125,4 +127,23 @@ func TestPayloadsOpenForTheirRowOnly(t *testing.T) {
 	require.NotEqual(t, secret.markerKey(), other.markerKey())
 	require.Regexp(t, `^cw[a-z2-7]{40}$`, secret.transactionID("a"))
 	require.Regexp(t, `^[0-9a-f]{32}$`, secret.marker("a"))
+}
+
+func TestADatabaseThatForgetsIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	forgets := disk{dir: dir, open: func(t *testing.T) *dbutil.Database {
+		return openDatabase(t, "sqlite3-fk-wal", "file:"+filepath.Join(dir, "test.db")+"?_txlock=immediate")
+	}}
+	require.ErrorContains(t, newProcess(t, forgets, newBridge()).Open(t.Context()), "sqlite3-fk-wal-fullsync")
+	if address := os.Getenv("CAUSEWAY_TEST_POSTGRES"); address != "" {
+		forgets.open = func(t *testing.T) *dbutil.Database {
+			u, err := url.Parse(newSchema(t, address))
+			require.NoError(t, err)
+			query := u.Query()
+			query.Set("synchronous_commit", "off")
+			u.RawQuery = query.Encode()
+			return openDatabase(t, "pgx", u.String())
+		}
+		require.ErrorContains(t, newProcess(t, forgets, newBridge()).Open(t.Context()), "synchronous_commit")
+	}
 }
