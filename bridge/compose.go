@@ -33,6 +33,7 @@ func Compose(main *mxmain.BridgeMain) error {
 	bridgev2.PortalEventBuffer = 0
 	bridgev2.EventHandlingTimeoutTicks = 1 << 30
 
+	quieten(main)
 	main.Bridge.Matrix = &explainer{Connector: main.Matrix}
 	if processor, ok := main.Bridge.Commands.(*commands.Processor); ok {
 		composeCommands(processor, main.Matrix)
