@@ -11,44 +11,71 @@ import (
 	"causeway/wire"
 )
 
-// longestText is the largest text in bytes; phones cut longer ones (docs/protocol.md#subset).
-const longestText = 65536
-
-// encode writes a message in the closed schema. The stanza type and media type go with it.
-func encode(message network.Message) (plaintext []byte, err error) {
-	text, ok := message.Content.(network.Text)
-	if !ok {
-		return nil, fmt.Errorf("%w: content of type %T", network.ErrUnsupported, message.Content)
-	} else if text.Body == "" {
-		return nil, fmt.Errorf("%w: empty text", network.ErrUnsupported)
-	} else if len(text.Body) > longestText {
-		return nil, fmt.Errorf("%w: a text of %d bytes", network.ErrTooLarge, len(text.Body))
-	}
-	out := &waE2E.Message{}
-	if message.ReplyTo == nil {
-		out.Conversation = proto.String(text.Body)
-	} else {
-		participant, err := textJID(message.ReplyTo.Sender)
-		if err != nil {
-			return nil, fmt.Errorf("%w: quoted sender: %w", network.ErrUnsupported, err)
-		}
-		out.ExtendedTextMessage = &waE2E.ExtendedTextMessage{
-			Text: proto.String(text.Body),
-			ContextInfo: &waE2E.ContextInfo{
-				StanzaID:    proto.String(message.ReplyTo.ID),
-				Participant: proto.String(participant), // assumed: U12
-			},
-		}
-	}
-	plaintext, err = proto.Marshal(out)
+// encode writes a message in the closed schema; file is where its file is, if it has
+// one. What the receiver would refuse fails here.
+func encode(message network.Message, file wire.SealedMedia) (plaintext []byte, err error) {
+	quote, err := quoteOf(message.ReplyTo)
 	if err != nil {
+		return nil, err
+	}
+	var out *waE2E.Message
+	switch content := message.Content.(type) {
+	case network.Text:
+		out, err = encodeText(content, quote)
+	case network.Media:
+		out, err = encodeMedia(content, file, quote)
+	case network.Reaction:
+		out, err = encodeReaction(content, message.ID)
+	default:
+		err = fmt.Errorf("%w: content of type %T", network.ErrUnsupported, message.Content)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if plaintext, err = proto.Marshal(out); err != nil {
 		return nil, fmt.Errorf("%w: %w", network.ErrRejected, err)
+	}
+	if err = checkRules(out); err != nil {
+		return nil, fmt.Errorf("%w: %w", network.ErrUnsupported, err)
 	}
 	return plaintext, nil
 }
 
+// stanzaType is how the envelope of a content is labelled, with what kind of media it is (docs/protocol.md#messages).
+func stanzaType(content network.Content) (kind, media string) {
+	switch content := content.(type) {
+	case network.Reaction:
+		return "reaction", ""
+	case network.Media:
+		switch content.Kind {
+		case network.Voice:
+			return "media", "ptt"
+		case network.VideoNote:
+			return "media", "video"
+		default:
+			return "media", string(content.Kind)
+		}
+	}
+	return "text", ""
+}
+
+// quoteOf is what tells a phone which message is answered, nil for none.
+func quoteOf(reply *network.MessageID) (*waE2E.ContextInfo, error) {
+	if reply == nil {
+		return nil, nil
+	}
+	participant, err := textJID(reply.Sender)
+	if err != nil {
+		return nil, fmt.Errorf("%w: quoted sender: %w", network.ErrUnsupported, err)
+	}
+	return &waE2E.ContextInfo{
+		StanzaID:    proto.String(reply.ID),
+		Participant: proto.String(participant), // assumed: U12
+	}, nil
+}
+
 // decode reads a plaintext of a direct chat between self and peer. Errors wrap
-// [wire.ErrContent]: what is outside the closed schema.
+// [wire.ErrContent]: what is outside the closed schema. A file cannot be opened yet.
 func decode(plaintext []byte, self, peer network.Address) (network.Content, *network.MessageID, error) {
 	if err := checkSubset(plaintext); err != nil {
 		return nil, nil, err
@@ -57,38 +84,27 @@ func decode(plaintext []byte, self, peer network.Address) (network.Content, *net
 	if err := proto.Unmarshal(plaintext, &message); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", wire.ErrContent, err)
 	}
-	contents := contentsOf(&message)
-	if len(contents) != 1 {
-		return nil, nil, fmt.Errorf("%w: %d contents in one message", wire.ErrContent, len(contents))
+	if err := checkRules(&message); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", wire.ErrContent, err)
 	}
-	return contents[0], replyOf(contextOf(&message), self, peer), nil
+	content, err := contentOf(&message, self, peer)
+	if err != nil {
+		return nil, nil, err
+	}
+	return content, replyOf(contextOf(&message), self, peer), nil
 }
 
-// contentsOf is every content member that is set; a valid message has one. Media
-// and reactions are named only.
-func contentsOf(message *waE2E.Message) (found []network.Content) {
-	add := func(set bool, content network.Content) {
-		if set {
-			found = append(found, content)
-		}
+// contentOf reads the one content of a message that follows the rules.
+func contentOf(message *waE2E.Message, self, peer network.Address) (network.Content, error) {
+	switch {
+	case message.Conversation != nil:
+		return network.Text{Body: clean(message.GetConversation())}, nil
+	case message.ExtendedTextMessage != nil:
+		return decodeText(message.ExtendedTextMessage), nil
+	case message.ReactionMessage != nil:
+		return decodeReaction(message.ReactionMessage, self, peer), nil
 	}
-	extended, video, audio := message.GetExtendedTextMessage(), message.GetVideoMessage(), message.GetAudioMessage()
-	add(message.Conversation != nil, network.Text{Body: clean(message.GetConversation())})
-	add(extended != nil, network.Text{Body: clean(extended.GetText())})
-	add(message.ImageMessage != nil, network.Unsupported{Type: "image"})
-	add(video != nil, network.Unsupported{Type: either(video.GetGifPlayback(), "GIF", "video")})
-	add(audio != nil, network.Unsupported{Type: either(audio.GetPTT(), "voice message", "audio file")})
-	add(message.DocumentMessage != nil, network.Unsupported{Type: "document"})
-	add(message.ReactionMessage != nil, network.Unsupported{Type: "reaction"})
-	add(message.PtvMessage != nil, network.Unsupported{Type: "video message"})
-	return found
-}
-
-func either(first bool, yes, no string) string {
-	if first {
-		return yes
-	}
-	return no
+	return decodeMedia(message)
 }
 
 // clean makes a foreign text valid UTF-8.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -32,6 +33,9 @@ type InteropConfig struct {
 	Token func(ctx context.Context) (string, error)
 	// ReadReceipts sends and receives read receipts.
 	ReadReceipts bool
+	// Upload gives an encrypted file to the provider's media host and returns the path by which the
+	// network finds it there. Nil: files cannot be sent.
+	Upload func(ctx context.Context, ciphertext io.Reader, size int64, encSHA256 [32]byte) (directPath string, err error)
 	// Headers are added to the websocket's request.
 	Headers http.Header
 	// Handler takes everything that happens, one at a time.
@@ -45,6 +49,7 @@ type Interop struct {
 	handler      network.Handler
 	readReceipts bool
 	keys         wire.Keys
+	upload       func(ctx context.Context, ciphertext io.Reader, size int64, encSHA256 [32]byte) (string, error)
 	client       *wire.Client
 }
 
@@ -55,7 +60,7 @@ var (
 
 // NewInterop makes the client of a third-party account; it connects when told to.
 func NewInterop(cfg InteropConfig) *Interop {
-	i := &Interop{self: cfg.Self, handler: cfg.Handler, readReceipts: cfg.ReadReceipts, keys: cfg.Keys}
+	i := &Interop{self: cfg.Self, handler: cfg.Handler, readReceipts: cfg.ReadReceipts, keys: cfg.Keys, upload: cfg.Upload}
 	self, err := toJID(cfg.Self)
 	if err != nil {
 		self = types.JID{} // refused by Connect, which can return an error
@@ -99,11 +104,16 @@ func (i *Interop) Send(ctx context.Context, msg network.Message) (network.Sent, 
 	if err != nil {
 		return network.Sent{}, err
 	}
-	plaintext, err := encode(msg)
+	file, err := i.host(ctx, msg.Content)
 	if err != nil {
 		return network.Sent{}, err
 	}
-	at, err := i.client.Send(ctx, wire.Outgoing{To: to, ID: msg.ID.ID, Type: "text", Plaintext: plaintext})
+	out := wire.Outgoing{To: to, ID: msg.ID.ID}
+	if out.Plaintext, err = encode(msg, file); err != nil {
+		return network.Sent{}, err
+	}
+	out.Type, out.MediaType = stanzaType(msg.Content)
+	at, err := i.client.Send(ctx, out)
 	if err != nil {
 		return network.Sent{}, fmt.Errorf("failed to send to WhatsApp: %w", err)
 	}

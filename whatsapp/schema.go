@@ -75,10 +75,10 @@ func (w walker) check(raw []byte, message protoreflect.MessageDescriptor, depth 
 		value := raw[:size]
 		raw = raw[size:]
 		field := message.Fields().ByNumber(number)
-		if !allowed[number] || field == nil || !carries(field, kind) {
+		if !allowed[number] || !carries(field, kind) {
 			return fmt.Errorf("field %d of %s", number, message.Name())
 		}
-		if field.Kind() == protoreflect.MessageKind {
+		if field != nil && field.Kind() == protoreflect.MessageKind {
 			inner, _ := protowire.ConsumeBytes(value)
 			if err := w.check(inner, field.Message(), depth+1); err != nil {
 				return err
@@ -88,8 +88,12 @@ func (w walker) check(raw []byte, message protoreflect.MessageDescriptor, depth 
 	return nil
 }
 
-// carries says whether a field is encoded as a wire type; repeated numbers may also be packed.
+// carries says whether a field is encoded as a wire type; repeated numbers may also be
+// packed. The one field that the library does not describe is a text, see [canonicalURL].
 func carries(field protoreflect.FieldDescriptor, kind protowire.Type) bool {
+	if field == nil {
+		return kind == protowire.BytesType
+	}
 	wanted := protowire.VarintType
 	switch field.Kind() {
 	case protoreflect.StringKind, protoreflect.BytesKind, protoreflect.MessageKind:

@@ -1,0 +1,215 @@
+package whatsapp
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"go.mau.fi/whatsmeow/proto/waE2E"
+	"google.golang.org/protobuf/proto"
+
+	"causeway/network"
+	"causeway/wire"
+)
+
+// mediaClass is the class of a kind's files, empty for a kind that there is not.
+func mediaClass(kind network.MediaKind) wire.MediaType {
+	switch kind {
+	case network.Image:
+		return wire.MediaImage
+	case network.Video, network.GIF, network.VideoNote:
+		return wire.MediaVideo
+	case network.Audio, network.Voice:
+		return wire.MediaAudio
+	case network.Document:
+		return wire.MediaDocument
+	}
+	return ""
+}
+
+// checkMedia refuses what phones would refuse, before its bytes are read.
+func checkMedia(media network.Media) error {
+	class := mediaClass(media.Kind)
+	declared := canonicalMIME(media.MIME)
+	types := map[wire.MediaType][]string{
+		wire.MediaImage: imageTypes(), wire.MediaVideo: videoTypes(), wire.MediaAudio: audioTypes(), wire.MediaDocument: {declared},
+	}[class]
+	switch {
+	case class == "" || media.Open == nil:
+		return fmt.Errorf("%w: media of kind %q", network.ErrUnsupported, media.Kind)
+	case declared == "" || len(declared) > longestMIME || !slices.Contains(types, declared):
+		return fmt.Errorf("%w: %q as %s", network.ErrUnsupported, declared, media.Kind)
+	case class == wire.MediaAudio && media.Caption != "":
+		return fmt.Errorf("%w: a caption on sound", network.ErrUnsupported)
+	case media.Size > class.Limit():
+		return fmt.Errorf("%w: a file of %d bytes", network.ErrTooLarge, media.Size)
+	case len(media.Caption) > longestText:
+		return fmt.Errorf("%w: a caption of %d bytes", network.ErrTooLarge, len(media.Caption))
+	case len(media.Waveform) > longestWaveform:
+		return fmt.Errorf("%w: a waveform of %d samples", network.ErrTooLarge, len(media.Waveform))
+	case len(media.Thumbnail) > largestThumbnail:
+		return fmt.Errorf("%w: a thumbnail of %d bytes", network.ErrTooLarge, len(media.Thumbnail))
+	}
+	return nil
+}
+
+// encodeMedia writes what a message says of a file that is hosted already. Only
+// images carry a quote (docs/protocol.md#subset).
+func encodeMedia(media network.Media, file wire.SealedMedia, quote *waE2E.ContextInfo) (*waE2E.Message, error) {
+	if err := checkMedia(media); err != nil {
+		return nil, err
+	}
+	switch media.Kind {
+	case network.Image:
+		return &waE2E.Message{ImageMessage: encodeImage(media, file, quote)}, nil
+	case network.VideoNote:
+		return &waE2E.Message{PtvMessage: encodeVideo(media, file)}, nil
+	case network.Audio, network.Voice:
+		return &waE2E.Message{AudioMessage: encodeAudio(media, file)}, nil
+	case network.Document:
+		return &waE2E.Message{DocumentMessage: encodeDocument(media, file)}, nil
+	default:
+		return &waE2E.Message{VideoMessage: encodeVideo(media, file)}, nil
+	}
+}
+
+func encodeImage(media network.Media, file wire.SealedMedia, quote *waE2E.ContextInfo) *waE2E.ImageMessage {
+	return &waE2E.ImageMessage{
+		Mimetype: proto.String(canonicalMIME(media.MIME)), Caption: optional(media.Caption),
+		FileSHA256: file.PlainSHA256, FileLength: proto.Uint64(uint64(file.PlainSize)),
+		Height: number(media.Height), Width: number(media.Width),
+		MediaKey: file.Key, FileEncSHA256: file.EncSHA256, DirectPath: proto.String(file.Path), MediaKeyTimestamp: keyTime(),
+		JPEGThumbnail: media.Thumbnail, ContextInfo: quote,
+	}
+}
+
+func encodeVideo(media network.Media, file wire.SealedMedia) *waE2E.VideoMessage {
+	video := &waE2E.VideoMessage{
+		Mimetype: proto.String(canonicalMIME(media.MIME)), Caption: optional(media.Caption),
+		FileSHA256: file.PlainSHA256, FileLength: proto.Uint64(uint64(file.PlainSize)), Seconds: seconds(media.Duration),
+		Height: number(media.Height), Width: number(media.Width),
+		MediaKey: file.Key, FileEncSHA256: file.EncSHA256, DirectPath: proto.String(file.Path), MediaKeyTimestamp: keyTime(),
+		JPEGThumbnail: media.Thumbnail,
+	}
+	if media.Kind == network.GIF {
+		video.GifPlayback = proto.Bool(true)
+	}
+	return video
+}
+
+func encodeAudio(media network.Media, file wire.SealedMedia) *waE2E.AudioMessage {
+	audio := &waE2E.AudioMessage{
+		Mimetype:   proto.String(canonicalMIME(media.MIME)),
+		FileSHA256: file.PlainSHA256, FileLength: proto.Uint64(uint64(file.PlainSize)), Seconds: seconds(media.Duration),
+		MediaKey: file.Key, FileEncSHA256: file.EncSHA256, DirectPath: proto.String(file.Path), MediaKeyTimestamp: keyTime(),
+	}
+	if media.Kind == network.Voice {
+		audio.PTT, audio.Waveform = proto.Bool(true), media.Waveform
+	}
+	return audio
+}
+
+func encodeDocument(media network.Media, file wire.SealedMedia) *waE2E.DocumentMessage {
+	return &waE2E.DocumentMessage{
+		Mimetype: proto.String(canonicalMIME(media.MIME)), Caption: optional(media.Caption),
+		Title: optional(media.FileName), FileName: optional(media.FileName),
+		FileSHA256: file.PlainSHA256, FileLength: proto.Uint64(uint64(file.PlainSize)),
+		MediaKey: file.Key, FileEncSHA256: file.EncSHA256, DirectPath: proto.String(file.Path), MediaKeyTimestamp: keyTime(),
+		JPEGThumbnail: media.Thumbnail,
+	}
+}
+
+// number is a count of pixels, absent when unknown.
+func number(n int) *uint32 {
+	if n <= 0 || int64(n) > math.MaxUint32 {
+		return nil
+	}
+	return proto.Uint32(uint32(n))
+}
+
+// seconds is a length of time in begun seconds, absent when unknown.
+func seconds(d time.Duration) *uint32 {
+	return number(int((d + time.Second - 1) / time.Second))
+}
+
+func keyTime() *int64 { return proto.Int64(time.Now().Unix()) }
+
+// decodeMedia reads what a message says of its file.
+func decodeMedia(message *waE2E.Message) (network.Media, error) {
+	var media network.Media
+	var part filePart
+	image, video, ptv := message.GetImageMessage(), message.GetVideoMessage(), message.GetPtvMessage()
+	audio, document := message.GetAudioMessage(), message.GetDocumentMessage()
+	switch {
+	case image != nil:
+		part, media = image, network.Media{Kind: network.Image, Width: int(image.GetWidth()), Height: int(image.GetHeight())}
+	case video != nil:
+		part, media = video, decodeVideo(video, network.Video)
+	case ptv != nil:
+		part, media = ptv, decodeVideo(ptv, network.VideoNote)
+	case audio != nil:
+		part, media = audio, decodeAudio(audio)
+	default:
+		part, media = document, network.Media{Kind: network.Document, FileName: clean(document.GetFileName())}
+		if media.FileName == "" {
+			media.FileName = clean(document.GetTitle())
+		}
+	}
+	if captioned, ok := part.(interface{ GetCaption() string }); ok {
+		media.Caption = clean(captioned.GetCaption())
+	}
+	media.MIME, media.Thumbnail = clean(part.GetMimetype()), thumbnailOf(part)
+	media.Size = int64(min(part.GetFileLength(), math.MaxInt64))
+	reference, err := json.Marshal(wire.MediaRef{
+		Type: mediaClass(media.Kind), Path: clean(part.GetDirectPath()), Key: part.GetMediaKey(),
+		PlainSHA256: part.GetFileSHA256(), EncSHA256: part.GetFileEncSHA256(),
+	})
+	if err != nil {
+		return media, fmt.Errorf("%w: %w", wire.ErrContent, err)
+	}
+	media.Reference = reference
+	return media, nil
+}
+
+func decodeVideo(video *waE2E.VideoMessage, kind network.MediaKind) network.Media {
+	if kind == network.Video && video.GetGifPlayback() {
+		kind = network.GIF
+	}
+	return network.Media{
+		Kind: kind, Width: int(video.GetWidth()), Height: int(video.GetHeight()),
+		Duration: time.Duration(video.GetSeconds()) * time.Second,
+	}
+}
+
+func decodeAudio(audio *waE2E.AudioMessage) network.Media {
+	media := network.Media{Kind: network.Audio, Duration: time.Duration(audio.GetSeconds()) * time.Second}
+	if audio.GetPTT() {
+		media.Kind, media.Waveform = network.Voice, loudness(audio.GetWaveform())
+	}
+	return media
+}
+
+// loudness brings a waveform to at most the usual number of samples, 0 to 100 each; of those that fall together the loudest stays.
+func loudness(waveform []byte) []byte {
+	count := min(len(waveform), usualWaveform)
+	if count == 0 {
+		return nil
+	}
+	samples := make([]byte, count)
+	for i, sample := range waveform {
+		place := i * count / len(waveform)
+		samples[place] = max(samples[place], min(sample, 100))
+	}
+	return samples
+}
+
+// thumbnailOf is the small picture within a message; one that is too large is left out.
+func thumbnailOf(part any) []byte {
+	pictured, ok := part.(interface{ GetJPEGThumbnail() []byte })
+	if !ok || len(pictured.GetJPEGThumbnail()) == 0 || len(pictured.GetJPEGThumbnail()) > largestThumbnail {
+		return nil
+	}
+	return pictured.GetJPEGThumbnail()
+}
