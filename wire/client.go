@@ -42,8 +42,11 @@ type Config struct {
 	Token        func(ctx context.Context) (string, error)
 	ReadReceipts bool
 	Headers      http.Header
-	Receiver     Receiver
-	Log          zerolog.Logger
+	// Franking makes the tag that goes beside a message, from its plaintext; nil is no tag. Messages with
+	// a tag go in envelopes of version 3, whose plaintext brings its own padding (docs/protocol.md#messenger).
+	Franking func(plaintext []byte) []byte
+	Receiver Receiver
+	Log      zerolog.Logger
 }
 
 // Client keeps one login connected, and connects again after interruptions.
@@ -67,9 +70,11 @@ type Client struct {
 
 // New makes a client; nothing happens before [Client.Connect].
 func New(cfg Config) *Client {
+	signal := newSignalState(cfg.Store)
+	signal.padded = cfg.Franking == nil
 	return &Client{
 		cfg:     cfg,
-		signal:  newSignalState(cfg.Store),
+		signal:  signal,
 		stamps:  newLRU[string, string](keptStamps),
 		retries: newLRU[string, int](keptRetries),
 		sending: make(map[string]bool),

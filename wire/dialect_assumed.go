@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"go.mau.fi/util/random"
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waWa6"
 	"go.mau.fi/whatsmeow/store"
@@ -60,14 +61,39 @@ func upgradeHeaders(ours http.Header) http.Header {
 	return headers
 }
 
-// messageStanza is a message of ours: one flat envelope (docs/protocol.md#messages).
-func messageStanza(out Outgoing, envelope waBinary.Node) waBinary.Node {
+// messageStanza is a message of ours: one flat envelope, and beside it the franking
+// tag where there is one (docs/protocol.md#messages, docs/protocol.md#messenger).
+func messageStanza(out Outgoing, envelope waBinary.Node, tag []byte) waBinary.Node {
+	content := []waBinary.Node{envelope}
+	if tag != nil { // assumed: U18
+		content = append(content, waBinary.Node{Tag: "franking", Content: []waBinary.Node{
+			{Tag: "franking_tag", Content: tag},
+		}}, waBinary.Node{Tag: "trace", Content: []waBinary.Node{
+			{Tag: "request_id", Content: random.Bytes(traceSize)},
+		}})
+	}
 	return waBinary.Node{
 		Tag:     "message",
 		Attrs:   waBinary.Attrs{"id": out.ID, "to": out.To, "type": out.Type}, // assumed: U6
-		Content: []waBinary.Node{envelope},
+		Content: content,
 	}
 }
+
+// traceSize is the length of the random id that a message is traced by.
+const traceSize = 16 // assumed: U18
+
+// frankingTag is the tag beside a message, nil if there is none.
+func frankingTag(node *waBinary.Node) []byte {
+	child, _ := node.GetOptionalChildByTag("franking", "franking_tag") // assumed: U18
+	tag, _ := child.Content.([]byte)
+	return tag
+}
+
+// The versions of envelopes: in 2 padding follows the plaintext, in 3 it is part of it.
+const (
+	versionPadded = 2
+	versionFilled = 3 // assumed: U18
+)
 
 // receiptStanza confirms messages: delivered, or read at a time. A stamp is echoed
 // where it is known (docs/protocol.md#receipts).
@@ -114,19 +140,31 @@ func bundleRequest(user types.JID) waBinary.Node {
 
 const lookupNamespace = "w:interop" // assumed: U7
 
-// lookupRequest asks who has a phone number, E.164 with its plus sign (docs/protocol.md#finding-people).
-func lookupRequest(phone string) waBinary.Node {
+// LookupKey is what somebody is looked up by.
+type LookupKey string
+
+// What a network knows people by (docs/protocol.md#finding-people).
+const (
+	// ByPhone is WhatsApp's: E.164 with its plus sign.
+	ByPhone LookupKey = "phone" // assumed: U7
+	// ByAccount and ByUsername are Messenger's: digits, and a name in lower case.
+	ByAccount  LookupKey = "fbid"     // assumed: U18
+	ByUsername LookupKey = "username" // assumed: U18
+)
+
+// lookupRequest asks who one person is.
+func lookupRequest(key LookupKey, value string) waBinary.Node {
 	return waBinary.Node{ // assumed: U7
-		Tag: "wa_users", Content: []waBinary.Node{{Tag: "user", Attrs: waBinary.Attrs{"phone": phone}}},
+		Tag: "wa_users", Content: []waBinary.Node{{Tag: "user", Attrs: waBinary.Attrs{string(key): value}}},
 	}
 }
 
-// lookupAnswer reads the answer for the one number that was asked for.
-func lookupAnswer(node *waBinary.Node, phone string) (Found, error) {
+// lookupAnswer reads the answer for the one person who was asked for.
+func lookupAnswer(node *waBinary.Node, key LookupKey, value string) (Found, error) {
 	list := node.GetChildByTag("wa_users") // assumed: U7
 	for _, user := range list.GetChildrenByTag("user") {
 		attrs := user.AttrGetter()
-		if attrs.OptionalString("phone") != phone {
+		if attrs.OptionalString(string(key)) != value {
 			continue
 		}
 		if failure, ok := user.GetOptionalChildByTag("error"); ok {
@@ -138,7 +176,7 @@ func lookupAnswer(node *waBinary.Node, phone string) (Found, error) {
 		}
 		return found, nil
 	}
-	return Found{}, fmt.Errorf("%w: the answer lacks the number that was asked for", network.ErrTemporary)
+	return Found{}, fmt.Errorf("%w: the answer lacks the person who was asked for", network.ErrTemporary)
 }
 
 const mediaNamespace = "w:m" // assumed: U15

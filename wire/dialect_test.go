@@ -94,21 +94,21 @@ func TestLookupAnswer(t *testing.T) {
 		node := waBinary.Node{Tag: "user", Attrs: attrs, Content: content}
 		return &waBinary.Node{Tag: "iq", Content: []waBinary.Node{{Tag: "wa_users", Content: []waBinary.Node{node}}}}
 	}
-	found, err := lookupAnswer(user(waBinary.Attrs{"phone": "+49151", "jid": lid}), "+49151")
+	found, err := lookupAnswer(user(waBinary.Attrs{"phone": "+49151", "jid": lid}), ByPhone, "+49151")
 	require.NoError(t, err)
 	require.Equal(t, Found{JID: lid}, found)
 	for code, want := range map[string]error{
 		"400": network.ErrBadIdentifier, "403": network.ErrNotOptedIn, "404": network.ErrUnknownPerson, "500": network.ErrTemporary,
 	} {
 		failure := waBinary.Node{Tag: "error", Attrs: waBinary.Attrs{"code": code}}
-		_, err = lookupAnswer(user(waBinary.Attrs{"phone": "+49151"}, failure), "+49151")
+		_, err = lookupAnswer(user(waBinary.Attrs{"phone": "+49151"}, failure), ByPhone, "+49151")
 		require.ErrorIs(t, err, want, code)
 	}
-	_, err = lookupAnswer(user(waBinary.Attrs{"phone": "+49152", "jid": lid}), "+49151")
+	_, err = lookupAnswer(user(waBinary.Attrs{"phone": "+49152", "jid": lid}), ByPhone, "+49151")
 	require.ErrorIs(t, err, network.ErrTemporary, "the answer is for another number")
-	_, err = lookupAnswer(user(waBinary.Attrs{"phone": "+49151"}), "+49151")
+	_, err = lookupAnswer(user(waBinary.Attrs{"phone": "+49151"}), ByPhone, "+49151")
 	require.ErrorIs(t, err, network.ErrTemporary, "no address")
-	_, err = lookupAnswer(&waBinary.Node{Tag: "iq"}, "+49151")
+	_, err = lookupAnswer(&waBinary.Node{Tag: "iq"}, ByPhone, "+49151")
 	require.ErrorIs(t, err, network.ErrTemporary)
 }
 

@@ -139,6 +139,7 @@ func (l *link) readMessage(node *waBinary.Node) (in Incoming, envelope *waBinary
 	attrs := node.AttrGetter()
 	in.From, in.ID, in.Time = attrs.JID("from"), attrs.String("id"), attrs.UnixTime("t")
 	in.Alias, in.Name = attrs.OptionalJIDOrEmpty("sender_pn"), attrs.OptionalString("notify")
+	in.Franking = frankingTag(node)
 	if !attrs.OK() || in.ID == "" {
 		return in, nil, whatsmeow.NackParsingError
 	}
@@ -151,7 +152,7 @@ func (l *link) readMessage(node *waBinary.Node) (in Incoming, envelope *waBinary
 			continue
 		}
 		kind := child.AttrGetter().OptionalString("type")
-		if envelope != nil || (kind != "msg" && kind != "pkmsg") || child.AttrGetter().OptionalInt("v") != 2 {
+		if envelope != nil || (kind != "msg" && kind != "pkmsg") || child.AttrGetter().OptionalInt("v") != l.owner.version() {
 			return in, nil, whatsmeow.NackUnrecognizedStanzaType
 		}
 		envelope = &child

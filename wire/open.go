@@ -55,8 +55,11 @@ func (s *signalState) open(ctx context.Context, device *store.Device, from types
 			return err
 		}
 		out.changed = e.changed
-		if out.plaintext, err = unpad(padded); err != nil {
-			return err
+		out.plaintext = padded
+		if s.padded {
+			if out.plaintext, err = unpad(padded); err != nil {
+				return err
+			}
 		}
 		return storeFailure("keep an opened message", s.rows.PutOpened(ctx, out.hash[:], out.plaintext, time.Now()))
 	})

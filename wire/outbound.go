@@ -21,9 +21,9 @@ const answerWait = 75 * time.Second
 type Outgoing struct {
 	To types.JID
 	ID string
-	// Type is the stanza's type, "text" or "media"; MediaType says more about media, empty for text.
+	// Type is the stanza's type, "text", "media" or "reaction"; MediaType says more about media, else it is empty.
 	Type, MediaType string
-	// Plaintext is the message without padding.
+	// Plaintext is the message, without the padding of version 2.
 	Plaintext []byte
 }
 
@@ -49,7 +49,7 @@ func (c *Client) Send(ctx context.Context, out Outgoing) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	answer, err := l.ask(ctx, out.ID, messageStanza(out, *envelope))
+	answer, err := l.ask(ctx, out.ID, messageStanza(out, *envelope, l.owner.tagOf(out)))
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -106,7 +106,11 @@ func (l *link) seal(ctx context.Context, out Outgoing, bundle *prekey.Bundle, ke
 	}
 	var envelope *waBinary.Node
 	err := signal.change(ctx, func(ctx context.Context) (err error) {
-		envelope, _, err = l.inside.EncryptMessageForDevice(ctx, out.Plaintext, out.To, bundle, attrs, nil)
+		if l.owner.cfg.Franking == nil {
+			envelope, _, err = l.inside.EncryptMessageForDevice(ctx, out.Plaintext, out.To, bundle, attrs, nil)
+		} else {
+			envelope, err = l.encryptAsIs(ctx, out, bundle, attrs)
+		}
 		if err != nil || !keep {
 			return err
 		}
@@ -201,16 +205,21 @@ func (c *Client) post(ctx context.Context, node waBinary.Node) error {
 
 // Lookup finds a person by phone number, E.164 with its plus sign.
 func (c *Client) Lookup(ctx context.Context, phone string) (Found, error) {
+	return c.LookupBy(ctx, ByPhone, phone)
+}
+
+// LookupBy finds a person by something that the network knows them by.
+func (c *Client) LookupBy(ctx context.Context, key LookupKey, value string) (Found, error) {
 	l, err := c.current()
 	if err != nil {
 		return Found{}, err
 	}
-	answer, err := l.query(ctx, "get", lookupNamespace, lookupRequest(phone))
+	answer, err := l.query(ctx, "get", lookupNamespace, lookupRequest(key, value))
 	var failure queryError
 	if errors.As(err, &failure) {
 		return Found{}, codeError(failure.code, lookupCodes())
 	} else if err != nil {
 		return Found{}, err
 	}
-	return lookupAnswer(answer, phone)
+	return lookupAnswer(answer, key, value)
 }

@@ -37,8 +37,10 @@ type Incoming struct {
 	Time  time.Time
 	// Undecryptable says that there is no plaintext; it was asked for again.
 	Undecryptable bool
-	// Plaintext is the message without padding.
+	// Plaintext is the message, without the padding of version 2.
 	Plaintext []byte
+	// Franking is the tag that came beside the message, nil if none did.
+	Franking []byte
 }
 
 // IncomingReceipt tells how far messages of ours got.

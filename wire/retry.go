@@ -110,7 +110,7 @@ func (l *link) resend(ctx context.Context, node *waBinary.Node, to types.JID) er
 		return err
 	}
 	envelope.Attrs["count"] = count
-	stanza := messageStanza(out, *envelope)
+	stanza := messageStanza(out, *envelope, l.owner.tagOf(out))
 	stanza.Attrs["device_fanout"] = false
 	if at != "" {
 		stanza.Attrs["t"] = at

@@ -22,8 +22,10 @@ var errStore = errors.New("the store failed")
 // cache is sound because one process owns a login, and because it is emptied
 // whenever a transaction fails.
 type signalState struct {
-	rows       Store
-	guard      *guard
+	rows  Store
+	guard *guard
+	// padded says that padding follows the plaintexts.
+	padded     bool
 	sessions   *lru[string, []byte] // nil for an address known to have none
 	identities *lru[string, []byte]
 }
@@ -38,6 +40,7 @@ func newSignalState(rows Store) *signalState {
 	return &signalState{
 		rows:       rows,
 		guard:      newGuard(),
+		padded:     true,
 		sessions:   newLRU[string, []byte](keptSessions),
 		identities: newLRU[string, []byte](keptSessions),
 	}
