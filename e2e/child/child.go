@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -33,6 +34,11 @@ type Process struct {
 
 // Start runs a program in dir with its output appended to dir/<name>.log.
 func Start(dir, name, binary string, args ...string) (*Process, error) {
+	return StartWith(nil, dir, name, binary, args...)
+}
+
+// StartWith is [Start] with variables ("NAME=value") added to the program's environment.
+func StartWith(environment []string, dir, name, binary string, args ...string) (*Process, error) {
 	log, err := os.OpenFile(filepath.Join(dir, name+".log"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("failed to start the %s: %w", name, err)
@@ -44,6 +50,7 @@ func Start(dir, name, binary string, args ...string) (*Process, error) {
 	}
 	cmd := exec.Command(binary, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
+	cmd.Env = append(os.Environ(), environment...)
 	cmd.SysProcAttr = attributes()
 	if err := cmd.Start(); err != nil {
 		log.Close()
@@ -101,11 +108,16 @@ func (p *Process) Kill() {
 
 // Output is what the process has written so far.
 func (p *Process) Output() string {
-	data, err := os.ReadFile(p.log.Name())
+	file, err := os.Open(p.log.Name())
 	if err != nil {
 		return fmt.Sprintf("(no output of the %s: %v)", p.name, err)
 	}
-	return string(data[min(int64(len(data)), p.from):])
+	defer file.Close()
+	data, err := io.ReadAll(io.NewSectionReader(file, p.from, math.MaxInt64-p.from))
+	if err != nil {
+		return fmt.Sprintf("(no output of the %s: %v)", p.name, err)
+	}
+	return string(data)
 }
 
 // Tail is the end of the process's output.

@@ -83,8 +83,7 @@ func (b *Bridge) run(ctx context.Context, flag string) error {
 
 // Start starts the bridge and waits until it is ready.
 func (b *Bridge) Start(ctx context.Context) error {
-	// The test homeserver announces an old version of the specification, hence the flag.
-	process, err := child.Start(b.Dir, "bridge", b.binary, "--ignore-unsupported-server")
+	process, err := b.Launch()
 	if err != nil {
 		return err
 	}
@@ -103,6 +102,13 @@ func (b *Bridge) Start(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Launch starts the program and waits for nothing: the process is the caller's, and neither [Bridge.Stop] nor
+// [Bridge.Kill] knows of it. The environment gets the variables ("NAME=value") in addition.
+func (b *Bridge) Launch(environment ...string) (*child.Process, error) {
+	// The test homeserver announces an old version of the specification, hence the flag.
+	return child.StartWith(environment, b.Dir, "bridge", b.binary, "--ignore-unsupported-server")
 }
 
 // Stop asks the bridge to end and waits for it; an exit status other than 0 is an error.

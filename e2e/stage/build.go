@@ -11,14 +11,23 @@ import (
 
 // Build compiles the bridge to the given path, with the race detector if asked.
 func Build(ctx context.Context, path string, race bool) error {
+	if race {
+		return build(ctx, path, "-tags", "goolm", "-race")
+	}
+	return build(ctx, path, "-tags", "goolm")
+}
+
+// BuildBreakable compiles the bridge with its failpoints to the given path.
+func BuildBreakable(ctx context.Context, path string) error {
+	return build(ctx, path, "-tags", "goolm,failpoint")
+}
+
+func build(ctx context.Context, path string, flags ...string) error {
 	root, err := homeserver.ModuleRoot()
 	if err != nil {
 		return err
 	}
-	args := []string{"build", "-tags", "goolm", "-o", path}
-	if race {
-		args = append(args, "-race")
-	}
+	args := append([]string{"build", "-o", path}, flags...)
 	cmd := exec.CommandContext(ctx, "go", append(args, ".")...)
 	cmd.Dir = root
 	var output bytes.Buffer

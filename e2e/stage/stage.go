@@ -60,6 +60,7 @@ type Stage struct {
 	standIn      *standin.StandIn
 	registration *appservice.Registration
 	puppetToken  string
+	puppetPath   string
 }
 
 // ProviderURL is a free loopback address, at which a bridge can be told to publish its keys.
@@ -73,27 +74,34 @@ func ProviderURL() (string, error) {
 
 // Open sets everything up and returns when the bridge is ready. On failure nothing is left running.
 func Open(ctx context.Context, options Options) (stage *Stage, err error) {
-	stage = &Stage{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, stage.Close())
-		}
-	}()
-	homeserverPort := options.HomeserverPort
-	if homeserverPort == 0 {
-		if homeserverPort, err = child.FreePort(); err != nil {
+	if options.HomeserverPort == 0 {
+		if options.HomeserverPort, err = child.FreePort(); err != nil {
 			return nil, err
 		}
 	}
+	if stage, err = Furnish(ctx, options, fmt.Sprintf("http://127.0.0.1:%d", options.HomeserverPort)); err != nil {
+		return nil, err
+	}
+	if err = stage.start(ctx, options); err != nil {
+		return nil, errors.Join(err, stage.Close())
+	}
+	return stage, nil
+}
+
+// Furnish configures a bridge for a homeserver at an address, writes both registrations and starts nothing. It is for
+// callers with a homeserver and a supervisor of their own; the stage has a Bridge and a BotID then, and no more.
+func Furnish(ctx context.Context, options Options, homeserverURL string) (*Stage, error) {
 	bridgePort, err := child.FreePort()
 	if err != nil {
 		return nil, err
 	}
 	puppets := puppetRegistration()
-	stage.puppetToken = puppets.AppToken
-	stage.Bridge = &Bridge{URL: fmt.Sprintf("http://127.0.0.1:%d", bridgePort), Dir: options.Dir, binary: options.Binary}
+	stage := &Stage{
+		Bridge:      &Bridge{URL: fmt.Sprintf("http://127.0.0.1:%d", bridgePort), Dir: options.Dir, binary: options.Binary},
+		puppetToken: puppets.AppToken, puppetPath: filepath.Join(options.Dir, "doublepuppet.yaml"),
+	}
 	stage.registration, err = stage.Bridge.configure(ctx, func(config Config) {
-		basics(config, fmt.Sprintf("http://127.0.0.1:%d", homeserverPort), bridgePort, puppets.AppToken)
+		basics(config, homeserverURL, bridgePort, puppets.AppToken)
 		agreement(config, options.Network, options.ProviderURL, cmp.Or(options.Issuer, options.ProviderURL))
 		if options.Edit != nil {
 			options.Edit(config)
@@ -101,19 +109,19 @@ func Open(ctx context.Context, options Options) (stage *Stage, err error) {
 		stage.BotID = fmt.Sprintf("@%v:%s", config.Get("appservice.bot.username"), homeserver.ServerName)
 	})
 	if err != nil {
-		return stage, err
+		return nil, err
 	}
-	return stage, stage.start(ctx, options, homeserverPort, puppets)
+	if err = puppets.Save(stage.puppetPath); err != nil {
+		return nil, fmt.Errorf("failed to write the double-puppet registration: %w", err)
+	}
+	return stage, nil
 }
 
-func (s *Stage) start(ctx context.Context, options Options, homeserverPort int, puppets *appservice.Registration) (err error) {
-	puppetPath := filepath.Join(options.Dir, "doublepuppet.yaml")
-	if err = puppets.Save(puppetPath); err != nil {
-		return fmt.Errorf("failed to write the double-puppet registration: %w", err)
-	}
-	s.Homeserver, err = homeserver.Start(ctx, homeserver.Options{
-		Port: homeserverPort, Registrations: []string{s.Bridge.registrationPath(), puppetPath},
-	})
+// Registrations are the files that the homeserver has to know: the bridge's and the one for double puppets.
+func (s *Stage) Registrations() []string { return []string{s.Bridge.registrationPath(), s.puppetPath} }
+
+func (s *Stage) start(ctx context.Context, options Options) (err error) {
+	s.Homeserver, err = homeserver.Start(ctx, homeserver.Options{Port: options.HomeserverPort, Registrations: s.Registrations()})
 	if err != nil {
 		return err
 	}
@@ -121,7 +129,7 @@ func (s *Stage) start(ctx context.Context, options Options, homeserverPort int, 
 		return err
 	}
 	s.standIn = standin.Start(standin.Options{
-		Homeserver: s.Homeserver.URL, PuppetToken: puppets.AppToken,
+		Homeserver: s.Homeserver.URL, PuppetToken: s.puppetToken,
 		Bridge: s.Bridge.URL, BridgeToken: s.registration.ServerToken, Log: options.Log,
 	})
 	return nil

@@ -1,0 +1,59 @@
+package checker
+
+// Record is all that the checker is told of a run.
+type Record struct {
+	// Run is the run's name, Key what its lines are signed with.
+	Run string
+	Key []byte
+	// Bot is the Matrix account of the bridge itself.
+	Bot string
+	// Chats are the conversations, by name.
+	Chats map[string]Chat
+	// Said is what the generator has sent, in its order within each chat and direction.
+	Said []Said
+	// Rooms and Phones are what each side saw, each from its first message.
+	Rooms  []Room
+	Phones []Phone
+}
+
+// Chat is one conversation between a Matrix user and a person.
+type Chat struct {
+	// User is the Matrix user's id, Address what the same user is called on the network.
+	User, Address string
+	// Person is the address of the person's phone.
+	Person string
+}
+
+// Said is a line that the generator has tried to send.
+type Said struct {
+	Line
+	// Phase is what the run was about at that time, for the table.
+	Phase string
+	// Accepted says that the side took it. A line that it did not take may appear or not.
+	Accepted bool
+}
+
+// Room is a Matrix room.
+type Room struct {
+	ID string
+	// Conversation is what the room's state says it is bridged to, empty if it is no portal.
+	Conversation string
+	// Members are those who are in it or invited.
+	Members []string
+	// Seen are the messages in the server's order.
+	Seen []Seen
+}
+
+// Phone is a person's phone.
+type Phone struct {
+	Address string
+	// Seen are the messages in the order in which the phone showed them, after it has dropped repeats of an id.
+	Seen []Seen
+}
+
+// Seen is a message as one side shows it.
+type Seen struct {
+	ID, From, Text string
+	// Notice says that it is marked as said by a program.
+	Notice bool
+}

@@ -1,0 +1,105 @@
+package crash
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"causeway/e2e/stage"
+	"causeway/failpoint"
+	"causeway/simulator/meta"
+)
+
+// Options say what a run does.
+type Options struct {
+	// Binary is the bridge with failpoints, see [stage.BuildBreakable].
+	Binary string
+	// Dir is an empty folder for the bridge's files and the record.
+	Dir string
+	// Seed decides when the bridge is killed and who speaks when.
+	Seed uint64
+	// Profile is how much the network misbehaves by itself.
+	Profile meta.ProfileName
+	// Postgres is the URL of a database server in which the bridge gets a schema of its own; empty means SQLite.
+	Postgres string
+	// Users and People talk, each user with each person.
+	Users, People int
+	// Rate is how many lines are said each second, both directions together.
+	Rate float64
+	// Patience is how long nothing new may appear before what is missing counts as lost; Silence
+	// how long it stays quiet at the end before the run is over.
+	Patience, Silence time.Duration
+	// Forget makes the homeserver forget the transaction ids that it has seen at each kill.
+	Forget bool
+	// Edit changes the bridge's configuration; may be nil.
+	Edit func(stage.Config)
+	// Log takes the progress.
+	Log io.Writer
+}
+
+// Phase is a part of a run: some lines, and deaths of one kind while they are said.
+type Phase struct {
+	// Name is the failpoint at which the bridge dies, or [Anywhere] or [Nowhere].
+	Name string
+	// Lines is how many lines are said, both directions together.
+	Lines int
+	// Kills is how often the bridge dies.
+	Kills int
+}
+
+// The phases that are about no failpoint.
+const (
+	// Anywhere: SIGKILL at random moments, the start included.
+	Anywhere = "anywhere"
+	// Nowhere: the bridge lives.
+	Nowhere = "nowhere"
+)
+
+// Points are the failpoints that a chat of text messages comes by. The others need encrypted rooms
+// (M4), or redactions and edits from the network, which the subset has none of (R13).
+func Points() []string {
+	return []string{
+		failpoint.InboxBeforeCommit, failpoint.InboxCommitted, failpoint.InboxAcked, failpoint.SendBefore, failpoint.SendCommitted,
+		failpoint.SendUsed, failpoint.InboxBeforeDone, failpoint.RoomCreated,
+		failpoint.FrontBeforeCommit, failpoint.FrontCommitted, failpoint.FrontAnswered, failpoint.OutboxWritten,
+		failpoint.OutboxBeforeSend, failpoint.OutboxAcked, failpoint.OutboxBeforeMapping, failpoint.OutboxBeforeStatus,
+	}
+}
+
+// AtPoints are phases that die at each of the points, with some lines each.
+func AtPoints(points []string, lines int) (phases []Phase) {
+	for _, point := range points {
+		phases = append(phases, Phase{Name: point, Lines: lines, Kills: max(2, min(lines/20, 10))})
+	}
+	return phases
+}
+
+func (o Options) withDefaults() Options {
+	if o.Profile == "" {
+		o.Profile = meta.Faults
+	}
+	if o.Users == 0 {
+		o.Users = 3
+	}
+	if o.People == 0 {
+		o.People = 4
+	}
+	if o.Rate == 0 {
+		o.Rate = 40
+	}
+	if o.Patience == 0 {
+		o.Patience = time.Minute
+	}
+	if o.Silence == 0 {
+		o.Silence = 10 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	return o
+}
+
+// note writes a line of progress.
+func (o *Options) note(format string, args ...any) {
+	fmt.Fprintf(o.Log, "%s "+format+"\n", append([]any{time.Now().Format("15:04:05")}, args...)...)
+}

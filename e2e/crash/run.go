@@ -1,0 +1,148 @@
+package crash
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	mrand "math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+
+	"causeway/e2e/crash/checker"
+)
+
+// Result is what a run has shown.
+type Result struct {
+	Verdict *checker.Verdict
+	// Kills are the deaths of each phase.
+	Kills map[string]int
+	// Refused is how many lines were not accepted, and so promised to nobody.
+	Refused int
+	// Recoveries is how long after each start the first line appeared, where one did.
+	Recoveries []time.Duration
+	// Problems are what went wrong apart from the lines, such as a bridge that ended by itself.
+	Problems []string
+	Took     time.Duration
+}
+
+// OK says that nothing went wrong.
+func (r *Result) OK() bool { return r.Verdict.OK() && len(r.Problems) == 0 }
+
+// runner is one run.
+type runner struct {
+	*world
+	talk   *talk
+	watch  *watch
+	rng    *mrand.Rand
+	result *Result
+}
+
+// Run plays the phases, one after the other, and judges them all at the end.
+func Run(ctx context.Context, options Options, phases []Phase) (result *Result, err error) {
+	began := time.Now()
+	options = options.withDefaults()
+	w, err := open(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	key := make([]byte, 16)
+	if _, err = rand.Read(key); err != nil {
+		return nil, fmt.Errorf("failed to make a key: %w", err)
+	}
+	r := &runner{
+		world: w, talk: newTalk(w, hex.EncodeToString(key[:4]), key), watch: newWatch(w),
+		rng: mrand.New(mrand.NewPCG(options.Seed, 2)), result: &Result{Kills: map[string]int{}},
+	}
+	following, stop := context.WithCancel(ctx)
+	defer stop()
+	if err = r.inPeace(ctx, func() error { return r.settle(ctx) }); err != nil {
+		return nil, err
+	}
+	go r.watch.follow(following)
+	for _, person := range r.people {
+		r.watch.listen(person)
+	}
+	for _, phase := range phases {
+		if err = r.play(ctx, phase); err != nil {
+			return nil, err
+		}
+	}
+	if err = r.inPeace(ctx, func() error { return r.calmDown(ctx) }); err != nil {
+		return nil, err
+	}
+	record := r.record()
+	r.result.Verdict, r.result.Refused, r.result.Took = checker.Check(record), r.talk.refused, time.Since(began)
+	return r.result, save(filepath.Join(options.Dir, "record.json"), record)
+}
+
+// inPeace runs something while the bridge runs undisturbed, and ends the bridge by SIGKILL.
+func (r *runner) inPeace(ctx context.Context, do func() error) error {
+	life, err := r.begin("")
+	if err != nil {
+		return err
+	}
+	defer life.end()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	select {
+	case err = <-done:
+	case <-life.process.Done():
+		err = fmt.Errorf("the bridge ended by itself: %w\n%s", life.process.Err(), life.process.Tail())
+		cancel()
+		<-done
+	}
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w\nthe end of the bridge's log:\n%s", err, life.process.Tail())
+	}
+	return err
+}
+
+// calmDown waits until everything has appeared and nothing more comes, or nothing has for too long.
+func (r *runner) calmDown(ctx context.Context) error {
+	began := time.Now()
+	return r.await(ctx, "the end", func() bool {
+		quiet := min(r.watch.quiet(), time.Since(began))
+		return quiet > r.options.Patience || quiet > r.options.Silence && r.talk.allMissing(r.watch.has) == 0
+	})
+}
+
+// record is what the checker gets.
+func (r *runner) record() checker.Record {
+	record := checker.Record{
+		Run: r.talk.run, Key: r.talk.key, Bot: r.stage.BotID, Said: r.talk.said, Rooms: r.rooms(), Phones: r.phones(), Chats: map[string]checker.Chat{},
+	}
+	for _, c := range r.chats {
+		record.Chats[c.name] = checker.Chat{User: c.user.id, Address: c.user.jid, Person: c.person.LID()}
+	}
+	return record
+}
+
+func save(path string, record checker.Record) error {
+	data, err := json.Marshal(record)
+	if err == nil {
+		err = os.WriteFile(path, data, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("failed to save the record: %w", err)
+	}
+	return nil
+}
+
+// Load reads a record that a run has saved.
+func Load(path string) (record checker.Record, err error) {
+	data, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(data, &record)
+	}
+	if err != nil {
+		return record, fmt.Errorf("failed to read the record: %w", err)
+	}
+	return record, nil
+}

@@ -1,0 +1,116 @@
+package crash
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"causeway/e2e/crash/checker"
+)
+
+// talk is the generator: it says lines and remembers them.
+type talk struct {
+	world *world
+	run   string
+	key   []byte
+	rng   *rand.Rand
+
+	mu   sync.Mutex
+	seq  int
+	n    map[string]int
+	said []checker.Said
+	// accepted are the texts that some side took, by phase; refused is how many it did not take.
+	accepted map[string][]string
+	refused  int
+}
+
+func newTalk(w *world, run string, key []byte) *talk {
+	return &talk{
+		world: w, run: run, key: key, rng: rand.New(rand.NewPCG(w.options.Seed, 1)),
+		n: map[string]int{}, accepted: map[string][]string{},
+	}
+}
+
+// speak says lines of a phase at the run's rate until there are enough of them or ctx ends; it returns how many
+// it has said. One goroutine speaks, so that the order of acceptance is the order of the record.
+func (t *talk) speak(ctx context.Context, phase string, lines int, chats []*chat) (count int) {
+	pause := time.NewTicker(time.Duration(float64(time.Second) / t.world.options.Rate))
+	defer pause.Stop()
+	for count < lines {
+		select {
+		case <-ctx.Done():
+			return count
+		case <-pause.C:
+		}
+		t.say(phase, chats[t.rng.IntN(len(chats))])
+		count++
+	}
+	return count
+}
+
+// say says one line in a chat, by either side.
+func (t *talk) say(phase string, c *chat) {
+	direction, sender := checker.ToMatrix, c.person.Name()
+	if c.room != "" && t.rng.IntN(2) == 0 {
+		direction, sender = checker.ToNetwork, c.user.name
+	}
+	said := t.next(phase, direction, c.name, sender)
+	text := said.Text(t.key)
+	var err error
+	if direction == checker.ToMatrix {
+		_, err = c.person.Say(c.user.jid, text)
+	} else {
+		_, err = t.world.hs.Send(c.room, c.user.id, "m.room.message", map[string]string{"msgtype": "m.text", "body": text})
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err != nil {
+		t.refused++
+		t.world.options.note("line %d was not accepted: %v", said.Seq, err)
+		return
+	}
+	t.said[said.Seq-1].Accepted = true
+	t.accepted[phase] = append(t.accepted[phase], text)
+}
+
+// next notes a line as attempted, before it is said.
+func (t *talk) next(phase string, direction checker.Direction, chat, sender string) checker.Said {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.seq++
+	lane := fmt.Sprint(direction, chat)
+	t.n[lane]++
+	said := checker.Said{Phase: phase, Line: checker.Line{
+		Seq: t.seq, N: t.n[lane], Run: t.run, Chat: chat, Sender: sender, Direction: direction,
+	}}
+	t.said = append(t.said, said)
+	return said
+}
+
+// missing counts the accepted lines of a phase that have not been seen.
+func (t *talk) missing(phase string, seen func(text string) bool) (count int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, text := range t.accepted[phase] {
+		if !seen(text) {
+			count++
+		}
+	}
+	return count
+}
+
+// allMissing counts those of all phases.
+func (t *talk) allMissing(seen func(text string) bool) (count int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, texts := range t.accepted {
+		for _, text := range texts {
+			if !seen(text) {
+				count++
+			}
+		}
+	}
+	return count
+}

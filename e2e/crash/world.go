@@ -1,0 +1,234 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"maunium.net/go/mautrix"
+	"maunium.net/go/mautrix/id"
+
+	"causeway/e2e/client"
+	"causeway/e2e/stage"
+	"causeway/simulator/homeserver"
+	"causeway/simulator/meta"
+)
+
+const (
+	integrator = 12
+	setupLimit = 2 * time.Minute
+	pollEvery  = 20 * time.Millisecond
+)
+
+// world is everything but the bridge's process.
+type world struct {
+	options Options
+	net     *meta.Network
+	hs      *homeserver.Server
+	stage   *stage.Stage
+	users   []*user
+	people  []*meta.Person
+	chats   []*chat
+	dropDB  func() error
+}
+
+// user is a Matrix user with an account on the network.
+type user struct {
+	name, id string
+	// jid is the address on the network.
+	jid string
+}
+
+// chat is a conversation of a user with a person.
+type chat struct {
+	name   string
+	user   *user
+	person *meta.Person
+	// room is the chat's room, empty until it is known.
+	room string
+}
+
+// open starts both sides and configures the bridge.
+func open(ctx context.Context, options Options) (w *world, err error) {
+	w = &world{options: options}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.close())
+		}
+	}()
+	w.net, err = meta.New(meta.Profile(options.Profile), meta.Seed(int64(options.Seed)), meta.MessageRate(0),
+		meta.LookupRate(1_000_000, 1_000_000), meta.Logf(func(string, ...any) {}))
+	if err != nil {
+		return w, err
+	}
+	if w.hs, err = homeserver.New(); err != nil {
+		return w, err
+	}
+	provider, err := stage.ProviderURL()
+	if err != nil {
+		return w, err
+	}
+	if err = w.net.AddIntegrator(meta.Integrator{ID: integrator, Name: "Causeway", IdentifierType: "email", Issuer: provider}); err != nil {
+		return w, err
+	}
+	driver, uri, err := w.database(ctx)
+	if err != nil {
+		return w, err
+	}
+	w.stage, err = stage.Furnish(ctx, stage.Options{
+		Binary: options.Binary, Dir: options.Dir, ProviderURL: provider,
+		Network: stage.Network{
+			ChatHost: w.net.ChatAddr(), Root: w.net.Root(), ChatURL: w.net.ChatURL(),
+			EnlistmentURL: w.net.EnlistmentURL(), MetaIssuer: w.net.MetaIssuer(), Integrator: integrator,
+		},
+		Edit: func(config stage.Config) {
+			config.Set("database.type", driver)
+			config.Set("database.uri", uri)
+			if options.Edit != nil {
+				options.Edit(config)
+			}
+		},
+	}, w.hs.URL())
+	if err != nil {
+		return w, err
+	}
+	for _, path := range w.stage.Registrations() {
+		if err = w.hs.LoadAppservice(path); err != nil {
+			return w, err
+		}
+	}
+	return w, nil
+}
+
+func (w *world) close() (err error) {
+	if w.net != nil {
+		w.net.Close()
+	}
+	if w.hs != nil {
+		w.hs.Close()
+	}
+	if w.dropDB != nil {
+		err = w.dropDB()
+	}
+	return err
+}
+
+// settle brings users and people in and opens a chat for each pair, while the bridge runs undisturbed.
+func (w *world) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, setupLimit)
+	defer cancel()
+	for i := range w.options.People {
+		if _, err := w.newPerson(fmt.Sprintf("person%d", i+1)); err != nil {
+			return err
+		}
+	}
+	for i := range w.options.Users {
+		account := w.hs.Register(fmt.Sprintf("user%d", i+1), "a password")
+		u := &user{name: fmt.Sprintf("user%d", i+1), id: account.UserID}
+		w.users = append(w.users, u)
+		if err := w.asUser(ctx, u, account.Token, func(bot *client.Bot) error { return w.prepare(ctx, u, i, bot) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prepare enlists a user and opens their chats.
+func (w *world) prepare(ctx context.Context, u *user, number int, bot *client.Bot) error {
+	if err := w.enlist(ctx, u, bot); err != nil {
+		return err
+	}
+	for i, person := range w.people {
+		c := &chat{name: fmt.Sprintf("%s-%s", u.name, person.Name()), user: u, person: person}
+		w.chats = append(w.chats, c)
+		if (number+i)%2 != 0 {
+			continue // begun by the person's first words, in mid-run
+		}
+		if err := w.startChat(ctx, c, bot); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *world) newPerson(name string) (*meta.Person, error) {
+	person := w.net.WhatsApp(fmt.Sprintf("+4915110%06d", len(w.people)+1), name)
+	w.people = append(w.people, person)
+	return person, person.OptIn(integrator)
+}
+
+// newcomer is somebody who has never been in touch with any of the users, in a chat that has no room yet.
+func (w *world) newcomer(to *user) (*chat, error) {
+	person, err := w.newPerson(fmt.Sprintf("person%d", len(w.people)+1))
+	if err != nil {
+		return nil, err
+	}
+	c := &chat{name: fmt.Sprintf("%s-%s", to.name, person.Name()), user: to, person: person}
+	w.chats = append(w.chats, c)
+	return c, nil
+}
+
+// enlist takes a Matrix user through the login flow.
+func (w *world) enlist(ctx context.Context, u *user, bot *client.Bot) error {
+	if err := stage.Enlist(ctx, bot); err != nil {
+		return err
+	}
+	return w.await(ctx, u.name+" to be connected", func() bool {
+		for _, enlistment := range w.net.Enlistments() {
+			if enlistment.Identifier == u.name+"@"+w.hs.Name() {
+				u.jid = enlistment.JID
+			}
+		}
+		for _, connection := range w.net.Connections() {
+			if connection.JID == u.jid && connection.Active {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// startChat asks the bot for a chat.
+func (w *world) startChat(ctx context.Context, c *chat, bot *client.Bot) error {
+	if err := bot.Tell(ctx, "start-chat "+c.person.Phone()); err != nil {
+		return err
+	}
+	if _, err := bot.WaitForAnswer(ctx, "chat is ready"); err != nil {
+		return err
+	}
+	return w.await(ctx, "the room with "+c.person.Name(), func() bool {
+		w.learnRooms()
+		return c.room != ""
+	})
+}
+
+// asUser opens a client of the user and a chat with the bot for as long as do runs.
+func (w *world) asUser(ctx context.Context, u *user, token string, do func(*client.Bot) error) error {
+	matrix, err := mautrix.NewClient(w.hs.URL(), id.UserID(u.id), token)
+	if err != nil {
+		return fmt.Errorf("failed to open a client for %s: %w", u.id, err)
+	}
+	c, err := client.Open(ctx, matrix)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	bot, err := c.OpenBot(ctx, id.UserID(w.stage.BotID))
+	if err != nil {
+		return err
+	}
+	return do(bot)
+}
+
+// await asks again and again until something holds.
+func (w *world) await(ctx context.Context, what string, holds func() bool) error {
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waited in vain for %s: %w", what, ctx.Err())
+		case <-time.After(pollEvery):
+		}
+	}
+	return nil
+}
