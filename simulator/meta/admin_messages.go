@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -27,32 +26,17 @@ func (a *admin) lookup(p *Person, r *http.Request) (any, error) {
 	return addressee{jid}, refused(err)
 }
 
-// send sends text, or with to_id an answer to a message that the person heard.
+// send sends something of the kinds that third-party chats have; to_id is a message that the person heard.
 func (a *admin) send(p *Person, r *http.Request) (any, error) {
-	body := struct {
-		Kind   string `json:"kind"`
-		To     string `json:"to"`
-		ToID   string `json:"to_id"`
-		Text   string `json:"text"`
-		Repeat int    `json:"repeat"`
-	}{Kind: "text", Repeat: 1}
+	body := sendCall{Kind: "text", Repeat: 1}
 	if err := readAdmin(r, &body); err != nil {
 		return nil, err
 	} else if body.Repeat < 1 || body.Repeat > maxRepeat {
 		return nil, fmt.Errorf("repeat: want 1 to %d", maxRepeat)
 	}
-	say := func() (string, error) { return p.Say(body.To, body.Text) }
-	switch body.Kind {
-	case "text":
-	case "reply":
-		heard := p.Heard()
-		index := slices.IndexFunc(heard, func(h Heard) bool { return h.ID == body.ToID })
-		if index < 0 {
-			return nil, fmt.Errorf("message %s: %w", body.ToID, errNeverHeard)
-		}
-		say = func() (string, error) { return p.Reply(heard[index], body.Text) }
-	default:
-		return nil, fmt.Errorf("kind %q: want text or reply", body.Kind)
+	say, err := body.action(p)
+	if err != nil {
+		return nil, err
 	}
 	var ids []string
 	for range body.Repeat {
@@ -108,6 +92,10 @@ type heardInfo struct {
 	ReplyText   string    `json:"reply_text,omitempty"`
 	ReactionTo  string    `json:"reaction_to,omitempty"`
 	Time        time.Time `json:"time"`
+
+	Media        *mediaInfo `json:"media,omitempty"`
+	PreviewURL   string     `json:"preview_url,omitempty"`
+	PreviewTitle string     `json:"preview_title,omitempty"`
 }
 
 // inbox shows what the phone decrypted after the first ?since= messages. It waits up to
@@ -128,7 +116,7 @@ func (a *admin) inbox(p *Person, r *http.Request) (any, error) {
 	messages := []heardInfo{}
 	for _, h := range p.Heard()[min(since, len(p.Heard())):] {
 		messages = append(messages, heardInfo{From: h.From, DisplayName: h.DisplayName, ID: h.ID, Kind: h.Kind, Text: h.Text,
-			ReplyTo: h.ReplyTo, ReplyFrom: h.ReplyFrom, ReplyText: h.ReplyText, ReactionTo: h.ReactionTo, Time: h.Time})
+			ReplyTo: h.ReplyTo, ReplyFrom: h.ReplyFrom, ReplyText: h.ReplyText, Time: h.Time}.with(h))
 	}
 	receipts := []map[string]any{}
 	for _, receipt := range p.Receipts() {

@@ -46,10 +46,11 @@ type connection struct {
 
 const handshakeTimeout = 20 * time.Second
 
-// chatHandler serves the websocket, and the page that tells clients the current version.
+// chatHandler serves the websocket, the files of the media host, and the page that tells clients the current version.
 func (n *Network) chatHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ws/chat", n.serveChat)
+	mux.HandleFunc("GET /mms/", n.serveBlob)
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `<html><script>{"client_revision":%d,"x":0}</script></html>`, clientRevision)
 	})

@@ -45,6 +45,7 @@ type Network struct {
 	tally   map[string]int
 
 	tokens *verifier // has locks of its own
+	blobs  blobs     // has a lock of its own
 
 	chatAddr, enlistmentAddr, adminAddr string
 }

@@ -64,8 +64,10 @@ type Heard struct {
 	Text string
 	// ReplyTo, ReplyFrom and ReplyText quote another message, empty if there is no quote.
 	ReplyTo, ReplyFrom, ReplyText string
-	// ReactionTo is the id of the message that a reaction is about.
-	ReactionTo string
+	// Reaction, Media and Preview are nil unless the content is one.
+	Reaction *HeardReaction
+	Media    *HeardMedia
+	Preview  *Preview
 	// Time is the server's.
 	Time time.Time
 

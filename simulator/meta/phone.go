@@ -134,11 +134,17 @@ func (p *Person) show(node binary.Node, from types.JID, plaintext []byte) (*Hear
 	case "conversation":
 		h.Text = v.text(content)
 	case "reactionMessage":
-		h.Text, h.ReactionTo = inner.text("text"), inner.message("key").text("ID")
+		key := inner.message("key")
+		h.Text = inner.text("text")
+		h.Reaction = &HeardReaction{TargetID: key.text("ID"), FromMe: key.number("fromMe") != 0, Emoji: h.Text}
 	case "extendedTextMessage":
 		h.Text = inner.text("text")
+		if inner["matchedText"] != nil || inner["canonicalUrl"] != nil {
+			h.Preview = &Preview{Matched: inner.text("matchedText"), URL: inner.text("canonicalUrl"), Title: inner.text("title"),
+				Description: inner.text("description"), Thumbnail: inner.bytes("jpegThumbnail")}
+		}
 	default:
-		h.Text = inner.text("caption")
+		h.Text, h.Media = inner.text("caption"), p.showMedia(h.From, content, v)
 	}
 	if len(h.Text) > maxText {
 		h.Text = h.Text[:maxText]

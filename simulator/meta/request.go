@@ -160,6 +160,8 @@ func (n *Network) answer(d *device, node binary.Node, xmlns string) ([]binary.No
 		return n.keyRequest(d, node, child)
 	case "get usync usync":
 		return n.deviceList(child)
+	case "set w:m media_conn":
+		return n.mediaHosts(), 0
 	case "get w:interop wa_users":
 		return n.lookup(d, child)
 	}

@@ -114,6 +114,7 @@ func (v value) message(name string) value {
 const (
 	maxText     = 65536
 	maxWaveform = 192
+	maxThumb    = 64 << 10
 	maxMIME     = 255
 )
 
@@ -158,6 +159,8 @@ func checkContent(name string, v value) error {
 	switch {
 	case len(waveform) > maxWaveform:
 		return fail("waveform is too long")
+	case len(inner.bytes("jpegThumbnail")) > maxThumb:
+		return fail("thumbnail is too large")
 	case name == "extendedTextMessage" && inner["text"] == nil:
 		return fail("no text")
 	case name == "reactionMessage" && inner.message("key").text("ID") == "":
