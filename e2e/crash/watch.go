@@ -33,8 +33,8 @@ func (v *watch) follow(ctx context.Context) {
 	}
 	// nothing matches, so it ends with ctx alone
 	_, _ = v.world.hs.Await(ctx, 0, func(event homeserver.Event) bool {
-		if text := bodyOf(event).Body; text != "" && !ours[event.Sender] {
-			v.note(text)
+		if content, _ := bodyOf(event); content.Body != "" && !ours[event.Sender] {
+			v.note(content.Body)
 		}
 		return false
 	})
@@ -66,15 +66,24 @@ func (v *watch) quiet() time.Duration {
 }
 
 type body struct {
-	Body    string `json:"body"`
-	Msgtype string `json:"msgtype"`
+	Body      string `json:"body"`
+	Msgtype   string `json:"msgtype"`
+	RelatesTo struct {
+		RelType string `json:"rel_type"`
+		EventID string `json:"event_id"`
+	} `json:"m.relates_to"`
+	NewContent *body `json:"m.new_content"`
 }
 
-func bodyOf(event homeserver.Event) (content body) {
+// bodyOf is a message's content; of an edit, what it says now, and what it replaces.
+func bodyOf(event homeserver.Event) (content body, replaces string) {
 	if event.Type == "m.room.message" {
 		_ = json.Unmarshal(event.Content, &content) // without a body it is an empty line
 	}
-	return content
+	if content.RelatesTo.RelType == "m.replace" && content.NewContent != nil {
+		return *content.NewContent, content.RelatesTo.EventID
+	}
+	return content, ""
 }
 
 // isFor says whether a room is the portal of a person.
@@ -135,9 +144,9 @@ func (w *world) rooms() (rooms []checker.Room) {
 			if event.Type != "m.room.message" || event.RedactedBy != "" {
 				continue
 			}
-			content := bodyOf(event)
+			content, replaces := bodyOf(event)
 			room.Seen = append(room.Seen, checker.Seen{
-				ID: event.ID, From: event.Sender, Text: content.Body, Notice: content.Msgtype == "m.notice",
+				ID: event.ID, From: event.Sender, Text: content.Body, Notice: content.Msgtype == "m.notice", Replaces: replaces,
 			})
 		}
 		rooms = append(rooms, room)

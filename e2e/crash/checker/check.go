@@ -46,6 +46,7 @@ func Check(record Record) *Verdict {
 	}
 	c.findRooms()
 	for _, room := range record.Rooms {
+		room.Seen = c.applyEdits(room)
 		c.checkRoom(room)
 	}
 	for _, phone := range record.Phones {
@@ -93,6 +94,25 @@ func (c *check) findRooms() {
 			}
 		}
 	}
+}
+
+// applyEdits puts the texts of edits where the messages are that they replace.
+func (c *check) applyEdits(room Room) (shown []Seen) {
+	at := map[string]int{}
+	for _, seen := range room.Seen {
+		if seen.Replaces == "" {
+			at[seen.ID] = len(shown)
+			shown = append(shown, seen)
+			continue
+		}
+		target, known := at[seen.Replaces]
+		if !known || shown[target].From != seen.From {
+			c.find(Unexpected, Said{}, "%s from %s in room %s replaces %s", seen.ID, seen.From, room.ID, seen.Replaces)
+			continue
+		}
+		shown[target].Text, shown[target].Notice = seen.Text, seen.Notice
+	}
+	return shown
 }
 
 func (c *check) checkRoom(room Room) {

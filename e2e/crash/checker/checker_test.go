@@ -135,6 +135,22 @@ func TestEachFaultIsNamed(t *testing.T) {
 	}
 }
 
+func TestAnEditStandsWhereItsTargetIs(t *testing.T) {
+	record := goodRun()
+	seen := record.Rooms[0].Seen
+	edit := seen[first]
+	edit.ID, edit.Replaces = "$edit", edit.ID
+	seen[first].Text, seen[first].Notice = "This message could not be read yet.", true
+	record.Rooms[0].Seen = append(seen, edit)
+	if verdict := Check(record); !verdict.OK() {
+		t.Fatal(verdict.Findings)
+	}
+	record.Rooms[0].Seen[len(seen)].From = "@ghost200@lid"
+	if verdict := Check(record); verdict.Count(Unexpected) != 1 || verdict.Count(Lost) != 1 {
+		t.Fatal(verdict.Findings)
+	}
+}
+
 func TestWhatWasNotAcceptedMayAppear(t *testing.T) {
 	record := goodRun()
 	record.Said[0].Accepted = false

@@ -54,6 +54,8 @@ type Phone struct {
 // Seen is a message as one side shows it.
 type Seen struct {
 	ID, From, Text string
+	// Replaces is the id of an earlier message in the same place whose text this one replaces, empty if it is no edit.
+	Replaces string
 	// Notice says that it is marked as said by a program.
 	Notice bool
 }
