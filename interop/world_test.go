@@ -164,6 +164,7 @@ type world struct {
 	clock    *clock
 	db       *database.Database
 	dir      string
+	calls    Calls
 }
 
 func newWorld(t *testing.T, changes ...func(*Config)) *world {
@@ -183,7 +184,7 @@ func (w *world) start(t *testing.T, changes ...func(*Config)) {
 		change(&cfg)
 	}
 	provider, err := New(cfg, Environment{Domain: "example.eu", StateDir: w.dir, Listen: Listen{Address: "127.0.0.1:0"},
-		Software: "causeway/test", Now: w.clock.now}, w.db, zerolog.Nop())
+		Software: "causeway/test", Now: w.clock.now, Calls: w.calls}, w.db, zerolog.Nop())
 	require.NoError(t, err)
 	if service, ok := provider.enlister.(*service); ok {
 		service.retry.pause = func(ctx context.Context, _ time.Duration) error { return pause(ctx, time.Millisecond) }
