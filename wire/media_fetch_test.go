@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,11 +94,11 @@ func TestFetchMediaFails(t *testing.T) {
 		}, network.ErrTooLarge, 1},
 		"hung up": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, network.ErrTemporary, 2},
 	} {
-		asked := 0
-		c := fetcher(t, func(w http.ResponseWriter, r *http.Request) { asked++; test.serve(w, r) }, "one.test", "two.test")
+		var asked atomic.Int32
+		c := fetcher(t, func(w http.ResponseWriter, r *http.Request) { asked.Add(1); test.serve(w, r) }, "one.test", "two.test")
 		_, err := c.FetchMedia(t.Context(), file.MediaRef)
 		require.ErrorIs(t, err, test.want, name)
-		require.Equal(t, test.asked, asked, name)
+		require.EqualValues(t, test.asked, asked.Load(), name)
 		require.NotContains(t, err.Error(), "/blob", name)
 	}
 }
