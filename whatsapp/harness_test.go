@@ -101,6 +101,7 @@ func (w *world) config(t *testing.T, user *account, store wire.Store, handler ne
 		ChatURL:      user.chatURL,
 		Token:        func(context.Context) (string, error) { return user.token("connect") },
 		ReadReceipts: true,
+		Upload:       w.upload,
 		Handler:      handler,
 		Log:          zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.DebugLevel),
 	}
@@ -201,7 +202,7 @@ func (p person) Hears(ctx context.Context) (networktest.Heard, error) {
 		return networktest.Heard{}, err
 	}
 	from, err := parseTextJID(heard.From)
-	return networktest.Heard{From: from, ID: heard.ID, Text: heard.Text, ReplyTo: heard.ReplyTo}, err
+	return more(networktest.Heard{From: from, ID: heard.ID, Text: heard.Text, ReplyTo: heard.ReplyTo}, heard), err
 }
 
 func (p person) Typing(to network.Address, typing bool) error {

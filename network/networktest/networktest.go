@@ -70,6 +70,18 @@ type Heard struct {
 	ID      string
 	Text    string
 	ReplyTo string
+	// Media, Reaction and Preview are nil unless the message has one; a file's caption stands in Media alone.
+	Media    *network.Media
+	Reaction *HeardReaction
+	Preview  *network.LinkPreview
+}
+
+// HeardReaction is a reaction as a person sees it.
+type HeardReaction struct {
+	// To is the bare id of its target; Own says that whoever reacted also wrote the target.
+	To    string
+	Own   bool
+	Emoji string
 }
 
 // Suite runs all parts. Each makes its own harness.
@@ -81,6 +93,10 @@ func Suite(t *testing.T, start func(t *testing.T) Harness) {
 		{"messages from a person", messagesFromPerson},
 		{"messages to a person", messagesToPerson},
 		{"replies", replies},
+		{"media from a person", mediaFromPerson},
+		{"media to a person", mediaToPerson},
+		{"reactions", reactions},
+		{"link previews", linkPreviews},
 		{"receipts of our messages", receiptsOfOurs},
 		{"receipts of their messages", receiptsOfTheirs},
 		{"typing", typing},

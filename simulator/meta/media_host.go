@@ -30,9 +30,9 @@ type blobs struct {
 	files map[string][]byte
 }
 
-// put stores a file under a fresh name and returns its direct path, which has a
-// question mark because clients append parameters to it.
-func (n *Network) putBlob(file []byte) (directPath string) {
+// PutMedia stores an encrypted file on the network's own media hosts, as phones do, and
+// returns its direct path, which has a question mark because clients append parameters to it.
+func (n *Network) PutMedia(file []byte) (directPath string) {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails
 	name := base64.RawURLEncoding.EncodeToString(random[:])

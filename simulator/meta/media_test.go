@@ -79,7 +79,7 @@ func get(t *testing.T, n *Network, path string, header http.Header) (int, []byte
 func TestMediaHost(t *testing.T) {
 	n := Start(t, Profile(Calm))
 	file := SampleFile("", 1000, 1)
-	path := n.putBlob(file)
+	path := n.PutMedia(file)
 	status, body, header := get(t, n, path+"&hash=x&mms-type=image&__wa-mms=", nil)
 	require.Equal(t, http.StatusOK, status)
 	require.Equal(t, file, body)
@@ -202,7 +202,7 @@ func TestPhoneShowsMedia(t *testing.T) {
 		m.Bytes = SampleFile(orElse(m.MIME, form.mime), 5_000, int64(i))
 		file, err := sealFile(m.Bytes, form.class)
 		require.NoError(t, err)
-		raw := interopMessage().encode(value{form.member: m.describe(form, file, w.putBlob(file.blob))})
+		raw := interopMessage().encode(value{form.member: m.describe(form, file, w.PutMedia(file.blob))})
 		v, content, err := decodeSubset(raw)
 		require.NoError(t, err)
 		shown := bob.showMedia("somebody", content, v)
@@ -223,7 +223,7 @@ func TestPhoneFindsBadMedia(t *testing.T) {
 	require.NoError(t, err)
 	m, form := Media{Kind: Image, Bytes: []byte("a file")}, mediaForm{"imageMessage", "image", "image/jpeg"}
 	show := func(change func(value)) error {
-		body := m.describe(form, file, w.putBlob(file.blob))
+		body := m.describe(form, file, w.PutMedia(file.blob))
 		change(body)
 		_, err := bob.showMedia("somebody", "imageMessage", value{"imageMessage": body}).Bytes()
 		return err
@@ -290,6 +290,6 @@ func call(t *testing.T, n *Network, path, body string) {
 func TestDirectPathsTellNothing(t *testing.T) {
 	n := Start(t, Profile(Calm))
 	file := []byte("the same file")
-	require.NotEqual(t, n.putBlob(file), n.putBlob(file))
-	require.NotContains(t, n.putBlob(file), base64.RawURLEncoding.EncodeToString(sumOf(file)))
+	require.NotEqual(t, n.PutMedia(file), n.PutMedia(file))
+	require.NotContains(t, n.PutMedia(file), base64.RawURLEncoding.EncodeToString(sumOf(file)))
 }

@@ -60,7 +60,7 @@ func (p *Person) SendMedia(to string, m Media) (id string, err error) {
 	case TruncatedMedia:
 		file.blob = file.blob[:len(file.blob)/2]
 	}
-	body := m.describe(form, file, p.n.putBlob(file.blob))
+	body := m.describe(form, file, p.n.PutMedia(file.blob))
 	body.misbehave(m.Misbehave)
 	member := interopMessage().member(form.member)
 	content := member.inner.encode(body)
