@@ -113,7 +113,7 @@ func (a *admin) users(*http.Request) (any, error) {
 	for _, e := range a.n.Enlistments() {
 		user := providerUser{EnlistmentInfo: e}
 		a.n.mu.Lock()
-		if d := a.n.devices[e.JID]; d != nil {
+		if d := a.n.devices[e.Product+"/"+e.JID]; d != nil {
 			user.Connected, user.Waiting, user.Unsettled = d.conn != nil, len(d.waiting), len(d.flight)
 		}
 		a.n.mu.Unlock()

@@ -196,15 +196,15 @@ func TestKeyUpload(t *testing.T) {
 
 	// A one-time key is given out once, even if the client uploads it again.
 	w.mu.Lock()
-	first := w.devices[anna.text()].keys.oneTime[0]
+	first := w.devices["whatsapp/"+anna.text()].keys.oneTime[0]
 	w.mu.Unlock()
 	_, err := bob.Say(anna.text(), "hi")
 	require.NoError(t, err)
 	require.Equal(t, "result", anna.upload([]oneTimeKey{first}).Attrs["type"])
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	require.NotContains(t, w.devices[anna.text()].keys.oneTime, first)
-	require.Contains(t, w.devices[anna.text()].keys.handedOut, first.id)
+	require.NotContains(t, w.devices["whatsapp/"+anna.text()].keys.oneTime, first)
+	require.Contains(t, w.devices["whatsapp/"+anna.text()].keys.handedOut, first.id)
 }
 
 func TestReplayedOneTimeKeyAsksForRetry(t *testing.T) {

@@ -37,9 +37,12 @@ type device struct {
 	lookups  rateLimit
 }
 
+// deviceName keeps equal account numbers on both products apart.
+func (e *enlistment) deviceName() string { return e.Product + "/" + jidText(e.jid()) }
+
 // deviceOf is the device of an enlistment, made when first asked for. The model must be locked.
 func (n *Network) deviceOf(e *enlistment) *device {
-	name := jidText(e.jid())
+	name := e.deviceName()
 	d := n.devices[name]
 	if d == nil {
 		d = &device{jid: e.jid(), flight: map[string]*queued{}, taken: map[string]stamp{}, retries: map[string]int{},

@@ -138,21 +138,37 @@ func errorText(code int) string {
 	}
 }
 
-// toPhone is a message as the phone of a WhatsApp user gets it. assumed: U6
-func toPhone(d *device, id, kind string, at stamp, enc binary.Node) binary.Node {
+// messageKinds are the types of a message's stanza. assumed: U6, U18
+func messageKinds(product string) []string {
+	if product == productMessenger {
+		return []string{"text", "media"}
+	}
+	return []string{"text", "media", "reaction"}
+}
+
+// encVersion is the version of a ciphertext. assumed: U18
+func encVersion(product string) string {
+	if product == productMessenger {
+		return msgrEncVersion
+	}
+	return "2"
+}
+
+// toPhone is a message as a person's phone gets it. assumed: U6
+func toPhone(d *device, id, kind string, at stamp, content []binary.Node) binary.Node {
 	return binary.Node{Tag: "message", Attrs: binary.Attrs{
 		"from": d.jid, "id": id, "type": kind, "t": at.seconds(), "sts": at.micros(), "display_name": d.enlistment.DisplayName,
-	}, Content: []binary.Node{enc}}
+	}, Content: content}
 }
 
 // toClient is a message as an interop client gets it. assumed: U6
-func toClient(p *user, id, kind string, at stamp, enc binary.Node) binary.Node {
+func toClient(p *user, id, kind string, at stamp, content []binary.Node) binary.Node {
 	attrs := binary.Attrs{"from": p.lid, "id": id, "type": kind, "t": at.seconds(), "sts": at.micros()}
-	if !p.hidesNumber {
+	if !p.hidesNumber && !p.pn.IsEmpty() {
 		attrs["sender_pn"] = p.pn
 	}
 	if p.sharesName {
 		attrs["notify"] = p.name
 	}
-	return binary.Node{Tag: "message", Attrs: attrs, Content: []binary.Node{enc}}
+	return binary.Node{Tag: "message", Attrs: attrs, Content: content}
 }

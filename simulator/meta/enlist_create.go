@@ -37,7 +37,7 @@ func (c *enlistCall) create() (*reply, *refusal) {
 		if n.identifierTaken(wanted) {
 			return nil, refuse(apiIdentifierTaken, "identifier.value", "enlisted for another subject")
 		}
-		account, err := n.newAccount(wanted.Integrator)
+		account, err := n.newAccount(wanted.Product, wanted.Integrator)
 		if err != nil {
 			return nil, refuse(apiInternal, "", err.Error())
 		}
@@ -236,12 +236,12 @@ func (n *Network) newEnlistmentID() string {
 
 // newAccount draws an account id which is no number, LID or other account in use, or under
 // [ShortAccountIDs] one that is. The model must be locked.
-func (n *Network) newAccount(integrator int) (string, error) {
+func (n *Network) newAccount(product string, integrator int) (string, error) {
 	const tries = 1000
 	for try := range tries {
 		var account string
 		if n.cfg.shortAccounts { // the numbers that people in tests have, from the first on for every integrator
-			if account = strconv.Itoa(4915110000001 + try); !n.accountGiven(integrator, account) {
+			if account = strconv.Itoa(4915110000001 + try); n.enlistmentByAccount(product, integrator, account) == nil {
 				return account, nil
 			}
 			continue
@@ -254,19 +254,10 @@ func (n *Network) newAccount(integrator int) (string, error) {
 	return "", fmt.Errorf("no account id is free after %d tries", tries)
 }
 
-func (n *Network) accountGiven(integrator int, account string) bool {
-	for _, e := range n.enlistments {
-		if e.Integrator == integrator && e.Account == account {
-			return true
-		}
-	}
-	return false
-}
-
 // enlistmentChanged brings the device of a connected user in step with its enlistment. The
 // connection stays; what the user may do on it is looked up each time. The model must be locked.
 func (n *Network) enlistmentChanged(e *enlistment) {
-	if n.devices[jidText(e.jid())] != nil {
+	if n.devices[e.deviceName()] != nil {
 		n.deviceOf(e)
 	}
 }

@@ -50,6 +50,8 @@ const (
 	FaultNoPadding    FaultKind = "no_padding"
 	FaultSameID       FaultKind = "same_id"
 	FaultReplay       FaultKind = "replay"
+	// FaultFranking spoils the franking tag of what a phone on Messenger sends.
+	FaultFranking FaultKind = "franking"
 
 	// Bundles: without a one-time key, with a wrong signature of the signed one, or none at all.
 	FaultNoOneTimeKey    FaultKind = "no_one_time_prekey"

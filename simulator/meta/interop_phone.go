@@ -51,7 +51,7 @@ func (n *Network) answerPhone(u *user, what string, child binary.Node) ([]binary
 	case "set w:interop opt_in_integrators":
 		return n.optIn(u, childOf(child, "integrator_list"))
 	case "get w:interop users":
-		return n.findUsers(child)
+		return n.findUsers(u.product, child)
 	case "get w:interop reachability_settings":
 		return []binary.Node{u.reachability()}, 0
 	case "set w:interop reachability_settings":
@@ -123,7 +123,7 @@ func (n *Network) optIn(u *user, list binary.Node) ([]binary.Node, int) {
 }
 
 // findUsers resolves the visible identifiers of providers' users.
-func (n *Network) findUsers(asked binary.Node) ([]binary.Node, int) {
+func (n *Network) findUsers(product string, asked binary.Node) ([]binary.Node, int) {
 	children := asked.GetChildren()
 	if len(children) == 0 || len(children) > 256 {
 		return nil, codeMalformed
@@ -133,7 +133,7 @@ func (n *Network) findUsers(asked binary.Node) ([]binary.Node, int) {
 		external, _ := child.Attrs["external_id"].(string)
 		integrator := atoi(textOf(child.Attrs["integrator_id"]), 0)
 		answer := binary.Node{Tag: "user", Attrs: binary.Attrs{"external_id": external, "integrator_id": integrator}}
-		if e := n.enlistedAs(integrator, external); e == nil {
+		if e := n.enlistedAs(product, integrator, external); e == nil {
 			answer.Content = []binary.Node{errorNode(codeNotFound)}
 		} else {
 			answer.Attrs["normalized_external_id"], answer.Attrs["jid"] = e.Normalized, e.jid()
@@ -143,10 +143,10 @@ func (n *Network) findUsers(asked binary.Node) ([]binary.Node, int) {
 	return []binary.Node{{Tag: "users", Content: found}}, 0
 }
 
-// enlistedAs finds a user of a provider on WhatsApp by visible identifier. assumed: U7
-func (n *Network) enlistedAs(integrator int, external string) *enlistment {
+// enlistedAs finds a user of a provider on a product by visible identifier. assumed: U7
+func (n *Network) enlistedAs(product string, integrator int, external string) *enlistment {
 	for _, e := range n.enlistments {
-		if e.Integrator == integrator && e.Product == productWhatsApp && strings.EqualFold(e.Normalized, external) &&
+		if e.Integrator == integrator && e.Product == product && strings.EqualFold(e.Normalized, external) &&
 			(e.Status == enlistmentActive || e.Status == enlistmentSuspended) {
 			return e
 		}

@@ -53,12 +53,12 @@ func (n *Network) bundleForClient(d *device, jid types.JID) binary.Node {
 		n.finding("device-not-zero", fmt.Sprintf("%s: asked for keys of device %d", jidText(d.jid), jid.Device))
 		return errorUser(jid, codeNotFound)
 	}
-	u := n.usersByLID[jid.User]
+	u := n.personAt(d.enlistment.Product, jid)
 	switch {
-	case jid.Server != types.HiddenUserServer:
+	case jid.Server != serverOf(d.enlistment.Product):
 		n.finding("not-by-lid", fmt.Sprintf("%s: asked for keys by %s", jidText(d.jid), jid.Server))
 		return errorUser(jid, codeMalformed)
-	case u == nil || !u.eligible() || d.enlistment.Product != productWhatsApp:
+	case u == nil || !u.eligible():
 		return errorUser(jid, codeNotFound)
 	case !u.accepts(d.enlistment.Integrator):
 		return errorUser(jid, codeForbidden)
@@ -74,7 +74,7 @@ func (n *Network) bundleForClient(d *device, jid types.JID) binary.Node {
 func (n *Network) bundleForPhone(u *user, jid types.JID) binary.Node {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	e := n.enlistmentAt(jid)
+	e := n.enlistmentAt(u.product, jid)
 	switch {
 	case e == nil || e.Status == enlistmentWithdrawn || e.Status == enlistmentPending:
 		return errorUser(jid, codeNotFound)
@@ -91,17 +91,12 @@ func (n *Network) bundleForPhone(u *user, jid types.JID) binary.Node {
 	return answer
 }
 
-// enlistmentAt is the enlistment with WhatsApp that an interop address names, nil if none. The model must be locked.
-func (n *Network) enlistmentAt(jid types.JID) *enlistment {
+// enlistmentAt is the enlistment with a product that an interop address names, nil if none. The model must be locked.
+func (n *Network) enlistmentAt(product string, jid types.JID) *enlistment {
 	if jid.Server != types.InteropServer {
 		return nil
 	}
-	for _, e := range n.enlistments {
-		if e.Integrator == int(jid.Integrator) && e.Account == jid.User && e.Product == productWhatsApp {
-			return e
-		}
-	}
-	return nil
+	return n.enlistmentByAccount(product, int(jid.Integrator), jid.User)
 }
 
 func lowKeysNotice(left int, at stamp) binary.Node {

@@ -2,6 +2,7 @@ package meta
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ const maxLookup = 32
 // pingPause is how long one sender's lookups bother the same person only once. assumed: U7
 const pingPause = 24 * time.Hour
 
-// lookup answers how a provider's user finds people by phone number (docs/protocol.md#lookup). assumed: U7
+// lookup answers how a provider's user finds people, by phone number on WhatsApp (docs/protocol.md#lookup). assumed: U7
 func (n *Network) lookup(d *device, asked binary.Node) ([]binary.Node, int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -32,9 +33,12 @@ func (n *Network) lookup(d *device, asked binary.Node) ([]binary.Node, int) {
 	}
 	found := make([]binary.Node, 0, len(children))
 	for _, child := range children {
-		phone, _ := child.Attrs["phone"].(string)
-		answer := binary.Node{Tag: "user", Attrs: binary.Attrs{"phone": phone}}
-		u, code := n.findByPhone(d, phone)
+		answer := binary.Node{Tag: "user", Attrs: maps.Clone(child.Attrs)}
+		find := n.findByPhone
+		if d.enlistment.Product == productMessenger {
+			find = n.findOnMessenger
+		}
+		u, code := find(d, child)
 		if code == 0 {
 			answer.Attrs["jid"] = u.lid
 			if u.sharesName {
@@ -49,15 +53,20 @@ func (n *Network) lookup(d *device, asked binary.Node) ([]binary.Node, int) {
 	return []binary.Node{{Tag: "wa_users", Content: found}}, 0
 }
 
-// findByPhone tells who has a number; a block does not show. assumed: U7
-func (n *Network) findByPhone(d *device, phone string) (*user, int) {
+// findByPhone tells who has a number. assumed: U7
+func (n *Network) findByPhone(d *device, asked binary.Node) (*user, int) {
+	phone, _ := asked.Attrs["phone"].(string)
 	digits, plus := strings.CutPrefix(phone, "+")
 	if !plus || !isAccount(digits) || len(digits) < 7 {
 		return nil, codeMalformed
 	}
-	u := n.usersByPhone[digits]
+	return n.foundBy(d, n.usersByPhone[digits])
+}
+
+// foundBy is the answer about somebody; a block does not show. assumed: U7
+func (n *Network) foundBy(d *device, u *user) (*user, int) {
 	switch {
-	case u == nil || !u.eligible() || d.enlistment.Product != productWhatsApp:
+	case u == nil || !u.eligible():
 		return nil, codeNotFound
 	case !u.accepts(d.enlistment.Integrator):
 		n.considerPing(d, u)

@@ -34,10 +34,11 @@ type Network struct {
 	mu          sync.Mutex
 	integrators map[int]*Integrator
 	enlistments map[string]*enlistment // by enlistment id
-	devices     map[string]*device     // by text address
+	devices     map[string]*device     // by [enlistment.deviceName]
 	refusals    []Refusal
 
 	usersByPhone, usersByLID map[string]*user
+	usersByFBID              map[string]*user // Messenger's
 	connections              map[int]*connection
 	lastConnection           int
 
@@ -70,7 +71,7 @@ func New(opts ...Option) (*Network, error) {
 		connections: map[int]*connection{},
 		tally:       map[string]int{},
 
-		usersByPhone: map[string]*user{}, usersByLID: map[string]*user{},
+		usersByPhone: map[string]*user{}, usersByLID: map[string]*user{}, usersByFBID: map[string]*user{},
 	}
 	n.tokens = newVerifier(n)
 	n.SetProfile(cfg.profile)

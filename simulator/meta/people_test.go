@@ -80,7 +80,7 @@ func TestProductsStayApart(t *testing.T) {
 	anna.payload = func(p *waWa6.ClientPayload) { p.Product = waWa6.ClientPayload_INTEROP_MSGR.Enum() }
 	anna.online()
 	found := anna.lookup("+4915110000001")
-	require.Equal(t, "404", childOf(found, "error").Attrs["code"])
+	require.Equal(t, "400", childOf(found, "error").Attrs["code"])
 	_, err := bob.Say(anna.text(), "wrong network")
 	require.Error(t, err)
 }

@@ -101,7 +101,7 @@ func newPerson(n *Network, u *user) *Person {
 // renewSignal gives the phone new keys and forgets its sessions.
 func (p *Person) renewSignal() {
 	p.identities++
-	registration := 1 + uint32(p.n.roll("registration", fmt.Sprintf("%s/%d", p.user.pn.User, p.identities))*16379)
+	registration := 1 + uint32(p.n.roll("registration", fmt.Sprintf("%s/%d", p.user.number(), p.identities))*16379)
 	p.signal = newSignalStore(registration)
 }
 
@@ -111,19 +111,27 @@ func (p *Person) publicKeys() publicKeys {
 	return k
 }
 
-// LID is the person's hidden number as a text address.
+// LID is the person's hidden number as a text address, on Messenger the account number.
 func (p *Person) LID() string { return jidText(p.user.lid) }
 
-// Phone is the person's number in E.164.
-func (p *Person) Phone() string { return "+" + p.user.pn.User }
+// Phone is the person's number in E.164, empty on Messenger.
+func (p *Person) Phone() string {
+	if p.user.product == productMessenger {
+		return ""
+	}
+	return "+" + p.user.pn.User
+}
 
 // Name is what the person calls themselves; third-party chats do not share it.
 func (p *Person) Name() string { return p.user.name }
 
-// nextID is a message id of WhatsApp's form that follows from the seed. p.mu is held.
+// nextID is a message id of the network's form that follows from the seed. p.mu is held.
 func (p *Person) nextID() string {
 	p.lastID++
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d/%s/%d", p.n.cfg.seed, p.user.pn.User, p.lastID))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d/%s/%d", p.n.cfg.seed, p.user.number(), p.lastID))
+	if p.user.product == productMessenger {
+		return snowflake(sum)
+	}
 	return fmt.Sprintf("3EB0%X", sum[:9])
 }
 
@@ -147,15 +155,24 @@ func (p *Person) resolve(to string) (types.JID, error) {
 // Say sends text to a provider's user, by text address or visible identifier, and returns
 // the message's id. An error means that the server did not take it.
 func (p *Person) Say(to, text string) (id string, err error) {
-	return p.Send(to, "text", encodeText(text))
+	plaintext := encodeText(text)
+	if p.user.product == productMessenger {
+		plaintext = encodeMessenger(msgrText(text), nil)
+	}
+	return p.Send(to, "text", plaintext)
 }
 
 // Reply sends text that quotes a message the person heard.
 func (p *Person) Reply(to Heard, text string) (id string, err error) {
-	return p.Send(to.From, "text", encodeReply(text, to.ID, to.From, to.Text))
+	plaintext := encodeReply(text, to.ID, to.From, to.Text)
+	if p.user.product == productMessenger {
+		plaintext = encodeMessenger(msgrText(text), value{"stanzaID": to.ID, "participant": to.From})
+	}
+	return p.Send(to.From, "text", plaintext)
 }
 
-// Send encrypts and sends any plaintext, without padding, as a message of kind text, media or reaction.
+// Send encrypts and sends any plaintext, without padding, as a message of kind text, media or reaction. On
+// Messenger the plaintext is the application's envelope, which the transport's is put around.
 func (p *Person) Send(to, kind string, plaintext []byte) (id string, err error) {
 	jid, err := p.resolve(to)
 	if err != nil {
@@ -194,7 +211,11 @@ func (p *Person) transmit(id string, retry int) error {
 		enc.Attrs["count"] = retry
 		attrs["device_fanout"], attrs["t"] = false, message.time.seconds()
 	}
-	answer := p.n.phoneMessage(p.user, binary.Node{Tag: "message", Attrs: attrs, Content: []binary.Node{enc}})
+	content := []binary.Node{enc}
+	if p.user.product == productMessenger {
+		content = append(content, p.frankingOf(id, message)...)
+	}
+	answer := p.n.phoneMessage(p.user, binary.Node{Tag: "message", Attrs: attrs, Content: content})
 	if code := answer.Attrs["error"]; code != nil {
 		return fmt.Errorf("message to %s refused with code %v", jidText(message.to), code)
 	}
@@ -208,10 +229,16 @@ func (p *Person) seal(id string, message sentMessage) (enc binary.Node, err erro
 		return p.lastEnc, nil
 	}
 	plaintext := slices.Clone(message.plaintext)
-	if p.n.strikes(FaultNoPadding, s) == nil {
+	if p.user.product == productMessenger {
+		plaintext = msgrEnvelope(plaintext, p.n.roll("pad", id))
+	} else if p.n.strikes(FaultNoPadding, s) == nil {
 		plaintext = pad(plaintext, p.n.roll("pad", id))
 	}
 	enc, err = p.signal.encrypt(message.to, plaintext)
+	if err != nil {
+		return enc, err
+	}
+	enc.Attrs["v"] = encVersion(p.user.product)
 	p.lastEnc = binary.Node{Tag: enc.Tag, Attrs: maps.Clone(enc.Attrs), Content: enc.Content}
 	return enc, err
 }

@@ -150,6 +150,9 @@ func (p *Person) react(to, messageID string, own bool, emoji string) (id string,
 	if err != nil {
 		return "", err
 	}
+	if p.user.product == productMessenger {
+		return p.Send(to, "text", msgrReaction(jid, messageID, own, emoji, p.n.now()))
+	}
 	key := value{"remoteJID": jidText(jid), "ID": messageID, "fromMe": uint64(0)} // assumed: U12
 	if own {
 		key["fromMe"] = uint64(1)

@@ -105,9 +105,15 @@ func (p *Person) open(node binary.Node) (h *Heard, fresh bool) {
 		p.askAgain(from, node, id)
 		return nil, false
 	}
-	plaintext, err := unpad(padded)
-	if err == nil {
-		h, err = p.show(node, from, plaintext)
+	if p.user.product == productMessenger {
+		h, err = p.showMessenger(node, from, padded)
+	} else if padded, err = unpad(padded); err == nil {
+		h, err = p.show(node, from, padded)
+	}
+	if errors.Is(err, errFranking) {
+		p.n.finding("bad-franking", fmt.Sprintf("%s sent %s: %v", jidText(from), id, err))
+		p.n.phoneRefused(p.user, id)
+		return nil, false
 	}
 	if err != nil {
 		p.n.finding("outside-subset", fmt.Sprintf("%s sent %s: %v", jidText(from), id, err))
@@ -120,15 +126,21 @@ func (p *Person) open(node binary.Node) (h *Heard, fresh bool) {
 	return h, true
 }
 
+// heardFrom is what the stanza says of a message.
+func heardFrom(node binary.Node, from types.JID) *Heard {
+	seconds, _ := strconv.ParseInt(textOf(node.Attrs["t"]), 10, 64)
+	return &Heard{From: jidText(from), DisplayName: textOf(node.Attrs["display_name"]), ID: textOf(node.Attrs["id"]),
+		Time: time.Unix(seconds, 0), sts: textOf(node.Attrs["sts"])}
+}
+
 // show makes a message of the subset readable.
 func (p *Person) show(node binary.Node, from types.JID, plaintext []byte) (*Heard, error) {
 	v, content, err := decodeSubset(plaintext)
 	if err != nil {
 		return nil, err
 	}
-	seconds, _ := strconv.ParseInt(textOf(node.Attrs["t"]), 10, 64)
-	h := &Heard{From: jidText(from), DisplayName: textOf(node.Attrs["display_name"]), ID: textOf(node.Attrs["id"]),
-		Kind: content, Time: time.Unix(seconds, 0), sts: textOf(node.Attrs["sts"])}
+	h := heardFrom(node, from)
+	h.Kind = content
 	inner := v.message(content)
 	switch content {
 	case "conversation":

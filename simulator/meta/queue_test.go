@@ -77,7 +77,7 @@ func TestQueueIsPacedByReceipts(t *testing.T) {
 		held = append(held, anna.awaitTag("message"))
 	}
 	w.mu.Lock()
-	require.Len(t, w.devices[anna.text()].waiting, 15)
+	require.Len(t, w.devices["whatsapp/"+anna.text()].waiting, 15)
 	w.mu.Unlock()
 	for i, node := range held {
 		require.Equal(t, fmt.Sprint(i), anna.open(node))
@@ -107,7 +107,7 @@ func TestRefusedMessageLeavesTheQueue(t *testing.T) {
 	require.Equal(t, 491, w.Refusals()[0].Code)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	require.Empty(t, w.devices[anna.text()].flight)
+	require.Empty(t, w.devices["whatsapp/"+anna.text()].flight)
 }
 
 func TestRetryAskedByTheClient(t *testing.T) {
@@ -224,7 +224,7 @@ func TestReadReceiptsFollowTheSetting(t *testing.T) {
 	require.NoError(t, bob.OptIn(testIntegrator))
 	anna := w.enlisted("anna").online()
 	w.mu.Lock()
-	w.devices[anna.text()].readReceipts = false
+	w.devices["whatsapp/"+anna.text()].readReceipts = false
 	w.mu.Unlock()
 	anna.say(bob, "3EB001", "hello")
 	_, err := bob.Hears(within(t))

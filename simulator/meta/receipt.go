@@ -16,7 +16,7 @@ func (n *Network) receipt(c *connection, d *device, node binary.Node) {
 	id, _ := node.Attrs["id"].(string)
 	kind, _ := node.Attrs["type"].(string)
 	to, _ := node.Attrs["to"].(types.JID)
-	if id == "" || to.Device != 0 || to.Server != types.HiddenUserServer {
+	if id == "" || to.Device != 0 || to.Server != serverOf(d.enlistment.Product) {
 		n.finding("bad-receipt", fmt.Sprintf("%s: receipt %q to %s", jidText(d.jid), id, textOf(node.Attrs["to"])))
 		return
 	}
@@ -29,7 +29,7 @@ func (n *Network) receipt(c *connection, d *device, node binary.Node) {
 			return kind != "retry" || q.acked
 		})
 	}
-	u := n.usersByLID[to.User]
+	u := n.personAt(d.enlistment.Product, to)
 	if u == nil || !n.receiptAllowed(d, u, kind, id) {
 		return
 	}
@@ -119,7 +119,7 @@ func (n *Network) phoneReceipt(u *user, node binary.Node) {
 	to, _ := node.Attrs["to"].(types.JID)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	e := n.enlistmentAt(to)
+	e := n.enlistmentAt(u.product, to)
 	if e == nil || e.Status == enlistmentWithdrawn || !u.optedIn[e.Integrator] {
 		return
 	}

@@ -17,6 +17,7 @@ type outgoing struct {
 	id, kind string
 	to       types.JID
 	enc      binary.Node
+	beside   []binary.Node // what goes with the ciphertext, on Messenger
 	retry    bool
 }
 
@@ -65,24 +66,27 @@ func (n *Network) readMessage(d *device, node binary.Node) (out outgoing, code i
 	switch {
 	case out.id == "":
 		return wrong("no-id", "no id", codeMalformed)
-	case !slices.Contains([]string{"text", "media", "reaction"}, out.kind):
+	case !slices.Contains(messageKinds(d.enlistment.Product), out.kind):
 		return wrong("bad-message-type", "type "+out.kind, codeMalformed)
 	case out.to.Device != 0:
 		return wrong("device-not-zero", "sent to a device other than 0", codeMalformed)
-	case out.to.Server != types.HiddenUserServer:
+	case out.to.Server != serverOf(d.enlistment.Product):
 		return wrong("not-by-lid", "sent to server "+out.to.Server, codeMalformed)
 	case node.Attrs["edit"] != nil:
 		return wrong("forbidden-attribute", "edit", codeBadShape)
 	}
 	var problem string
-	if out.enc, problem = n.readEnvelope(node); problem != "" {
+	if out.enc, problem = n.readEnvelope(d, node); problem == "" && d.enlistment.Product == productMessenger {
+		out.beside, problem = besideOf(node)
+	}
+	if problem != "" {
 		return wrong("bad-message-shape", problem, codeBadShape)
 	}
 	return out, 0
 }
 
 // readEnvelope finds the one ciphertext: flat, or in a list of exactly one participant. assumed: U6
-func (n *Network) readEnvelope(node binary.Node) (enc binary.Node, problem string) {
+func (n *Network) readEnvelope(d *device, node binary.Node) (enc binary.Node, problem string) {
 	for _, child := range node.GetChildren() {
 		switch child.Tag {
 		case "enc":
@@ -103,13 +107,15 @@ func (n *Network) readEnvelope(node binary.Node) (enc binary.Node, problem strin
 		case "device-identity":
 			n.count("device-identity")
 		default:
-			return enc, "forbidden child " + child.Tag
+			if d.enlistment.Product != productMessenger || child.Tag != "franking" && child.Tag != "trace" {
+				return enc, "forbidden child " + child.Tag
+			}
 		}
 	}
 	kind, _ := enc.Attrs["type"].(string)
 	version, _ := enc.Attrs["v"].(string)
-	if _, ok := enc.Content.([]byte); !ok || enc.Tag != "enc" || version != "2" || (kind != "pkmsg" && kind != "msg") {
-		return enc, "no ciphertext of version 2 and type pkmsg or msg"
+	if _, ok := enc.Content.([]byte); !ok || enc.Tag != "enc" || version != encVersion(d.enlistment.Product) || (kind != "pkmsg" && kind != "msg") {
+		return enc, "no ciphertext of the product's version and type pkmsg or msg"
 	}
 	return enc, ""
 }
@@ -118,7 +124,7 @@ func (n *Network) readEnvelope(node binary.Node) (enc binary.Node, problem strin
 func (n *Network) forward(d *device, out outgoing, at stamp) (stamp, int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	u := n.usersByLID[out.to.User]
+	u := n.personAt(d.enlistment.Product, out.to)
 	if code := n.permitted(d, u, out); code != 0 {
 		return at, code
 	}
@@ -135,7 +141,7 @@ func (n *Network) forward(d *device, out outgoing, at stamp) (stamp, int) {
 	d.taken[key] = at
 	d.partners[u.lid.User] = true
 	if !u.blocked[jidText(d.jid)] {
-		u.phone.post(toPhone(d, out.id, out.kind, at, out.enc))
+		u.phone.post(toPhone(d, out.id, out.kind, at, append([]binary.Node{out.enc}, out.beside...)))
 	}
 	return at, 0
 }
@@ -147,7 +153,7 @@ func (n *Network) permitted(d *device, u *user, out outgoing) int {
 		return codeNotEnlisted
 	case d.enlistment.Country != "" && !inEEA(d.enlistment.Country):
 		return codeRegion
-	case u == nil || d.enlistment.Product != productWhatsApp:
+	case u == nil:
 		return codeNotFound
 	case !u.eligible():
 		return codeRegion
@@ -183,7 +189,7 @@ func (n *Network) phoneMessage(u *user, node binary.Node) binary.Node {
 	code := func() int {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		e := n.enlistmentAt(to)
+		e := n.enlistmentAt(u.product, to)
 		switch {
 		case e == nil || e.Status == enlistmentWithdrawn || e.Status == enlistmentPending:
 			return codeNotFound
@@ -193,7 +199,9 @@ func (n *Network) phoneMessage(u *user, node binary.Node) binary.Node {
 		d := n.deviceOf(e)
 		d.partners[u.lid.User] = true
 		delete(d.refused, u.lid.User)
-		n.passOn(d, u, toClient(u, id, kind, at, n.mangle(d, u, id, childOf(node, "enc"))))
+		content := slices.Clone(node.GetChildren())
+		content[0] = n.mangle(d, u, id, content[0])
+		n.passOn(d, u, toClient(u, id, kind, at, content))
 		return 0
 	}()
 	answer := n.ack(node, at, code)
@@ -206,8 +214,8 @@ func (n *Network) chatstate(d *device, node binary.Node) {
 	to, _ := node.Attrs["to"].(types.JID)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	u := n.usersByLID[to.User]
-	if to.Server != types.HiddenUserServer || u == nil {
+	u := n.personAt(d.enlistment.Product, to)
+	if u == nil {
 		n.finding("bad-chatstate", fmt.Sprintf("%s: typing to %s", jidText(d.jid), jidText(to)))
 		return
 	}
@@ -223,7 +231,7 @@ func (n *Network) phoneTyping(u *user, node binary.Node) {
 	to, _ := node.Attrs["to"].(types.JID)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	e := n.enlistmentAt(to)
+	e := n.enlistmentAt(u.product, to)
 	if e == nil || e.Status != enlistmentActive || !u.accepts(e.Integrator) {
 		return
 	}

@@ -8,9 +8,12 @@ import (
 	"go.mau.fi/whatsmeow/types"
 )
 
-// user is what the server knows of one WhatsApp user. The model's lock guards it.
+// user is what the server knows of one person. The model's lock guards it.
 type user struct {
+	// product is where the person is; lid is the address there, on Messenger the account number.
+	product     string
 	pn, lid     types.JID
+	username    string // on Messenger, in lower case
 	name        string
 	country     string
 	hidesNumber bool
@@ -40,16 +43,34 @@ func (n *Network) WhatsApp(phone, name string) *Person {
 	if u := n.usersByPhone[digits]; u != nil {
 		return u.phone
 	}
-	u := &user{
-		pn: types.NewJID(digits, types.DefaultUserServer), lid: n.newLID(digits), name: name, country: "DE",
+	u := newUser(productWhatsApp, name)
+	u.pn, u.lid = types.NewJID(digits, types.DefaultUserServer), n.newLID(digits)
+	n.usersByPhone[digits], n.usersByLID[u.lid.User] = u, u
+	return n.settleIn(u)
+}
+
+func newUser(product, name string) *user {
+	return &user{
+		product: product, name: name, country: "DE",
 		optedIn: map[int]bool{}, everOptedIn: map[int]bool{}, reachableBy: map[int]bool{}, blocked: map[string]bool{},
 		pinged: map[string]time.Time{}, asked: map[string]int{},
 	}
+}
+
+// settleIn gives a user who has an address a phone that lives. The model must be locked.
+func (n *Network) settleIn(u *user) *Person {
 	u.phone = newPerson(n, u)
 	u.keys = u.phone.publicKeys()
-	n.usersByPhone[digits], n.usersByLID[u.lid.User] = u, u
 	n.work.Go(u.phone.live)
 	return u.phone
+}
+
+// number is what the person's keys and ids are drawn by; no two people have the same.
+func (u *user) number() string {
+	if u.product == productMessenger {
+		return jidText(u.lid)
+	}
+	return u.pn.User
 }
 
 // newLID draws a hidden number that follows from the seed and the phone number.
@@ -83,13 +104,15 @@ func (u *user) eligible() bool { return inEEA(u.country) }
 // accepts tells whether the user takes messages from a provider's users.
 func (u *user) accepts(integrator int) bool { return u.eligible() && u.optedIn[integrator] }
 
-// People lists everybody who was made with [Network.WhatsApp].
+// People lists everybody who was made with [Network.WhatsApp] or [Network.Messenger].
 func (n *Network) People() []*Person {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	people := make([]*Person, 0, len(n.usersByPhone))
-	for _, u := range n.usersByPhone {
-		people = append(people, u.phone)
+	people := make([]*Person, 0, len(n.usersByPhone)+len(n.usersByFBID))
+	for _, users := range []map[string]*user{n.usersByPhone, n.usersByFBID} {
+		for _, u := range users {
+			people = append(people, u.phone)
+		}
 	}
 	return people
 }
