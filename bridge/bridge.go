@@ -19,6 +19,7 @@ import (
 	"maunium.net/go/mautrix/bridgev2/networkid"
 	"maunium.net/go/mautrix/event"
 
+	"causeway/convert"
 	"causeway/database"
 	"causeway/interop"
 	"causeway/network"
@@ -43,6 +44,8 @@ type Connector struct {
 	db       *database.Database
 	provider *interop.Provider
 	products []product
+	// converter makes what a network takes of files; without ffmpeg it does less.
+	converter *convert.Converter
 	// connecting has a place for each login that is connecting.
 	connecting chan struct{}
 	// people guards what is known of ghosts, which logins share.
@@ -73,10 +76,15 @@ func (c *Connector) Init(bridge *bridgev2.Bridge) {
 
 // Start brings the tables up to date and starts being a provider.
 func (c *Connector) Start(ctx context.Context) error {
-	if err := c.db.Upgrade(ctx); err != nil {
+	err := c.db.Upgrade(ctx)
+	if err != nil {
 		return bridgev2.DBUpgradeError{Section: "causeway", Err: err}
 	}
-	provider, err := interop.New(c.config.Interop, interop.Environment{
+	c.converter, err = convert.Find(c.config.Media.FFmpeg)
+	if err != nil {
+		c.bridge.Log.Warn().Err(err).Msg("Files that would have to be converted are sent as documents: install ffmpeg, or set network.media.ffmpeg")
+	}
+	provider, err := interop.New(c.config.Interop.Config, interop.Environment{
 		Domain:   c.bridge.Matrix.ServerName(),
 		StateDir: c.StateDir,
 		Listen:   c.config.Listen.Provider,
@@ -136,7 +144,7 @@ func (c *Connector) GetConfig() (string, any, configupgrade.Upgrader) {
 }
 
 // GetBridgeInfoVersion implements [bridgev2.NetworkConnector]: raised when rooms must be told anew.
-func (c *Connector) GetBridgeInfoVersion() (info, capabilities int) { return 1, 1 }
+func (c *Connector) GetBridgeInfoVersion() (info, capabilities int) { return 1, 2 }
 
 // ValidateUserID accepts the people of a network and nobody else: not our own
 // users' accounts, and no id that we would not have made ourselves.

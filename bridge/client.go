@@ -59,6 +59,11 @@ var (
 	_ bridgev2.IdentifierResolvingNetworkAPI          = (*Client)(nil)
 	_ bridgev2.GhostDMCreatingNetworkAPI              = (*Client)(nil)
 	_ bridgev2.PersonalFilteringCustomizingNetworkAPI = (*Client)(nil)
+	_ bridgev2.ReactionHandlingNetworkAPI             = (*Client)(nil)
+	_ bridgev2.EditHandlingNetworkAPI                 = (*Client)(nil)
+	_ bridgev2.RedactionHandlingNetworkAPI            = (*Client)(nil)
+	_ bridgev2.PollHandlingNetworkAPI                 = (*Client)(nil)
+	_ bridgev2.MessageRequestAcceptingNetworkAPI      = (*Client)(nil)
 )
 
 func newClient(connector *Connector, login *bridgev2.UserLogin, self network.Address, open opener) *Client {
@@ -223,8 +228,8 @@ func (c *Client) IsThisUser(_ context.Context, id networkid.UserID) bool {
 func (c *Client) GetUserID() networkid.UserID { return puppet.ID(c.self) }
 
 // GetCapabilities implements [bridgev2.NetworkAPI].
-func (c *Client) GetCapabilities(context.Context, *bridgev2.Portal) *event.RoomFeatures {
-	return portal.Features()
+func (c *Client) GetCapabilities(_ context.Context, room *bridgev2.Portal) *event.RoomFeatures {
+	return portal.Features(c.reacts(room))
 }
 
 // CustomizePersonalFilteringSpace names the space after the network.

@@ -28,6 +28,7 @@ func (c *Connector) registerCommands() {
 	if !ok {
 		return
 	}
+	processor.AddHandlers(c.contactCommands()...)
 	processor.AddHandlers(
 		&commands.FullHandler{Func: c.login(commands.CommandLogin.Func), Name: commands.CommandLogin.Name,
 			Help: commands.CommandLogin.Help, RequiresLoginPermission: true},

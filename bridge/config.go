@@ -25,7 +25,20 @@ type Config struct {
 	Listen      ListenConfig   `yaml:"listen"`
 	DisplayName string         `yaml:"displayname"`
 	Receipts    ReceiptsConfig `yaml:"receipts"`
-	Interop     interop.Config `yaml:"interop"`
+	Media       MediaConfig    `yaml:"media"`
+	Interop     InteropConfig  `yaml:"interop"`
+}
+
+// InteropConfig is what the provider is told, and how its users' chats work.
+type InteropConfig struct {
+	interop.Config `yaml:",inline"`
+	Reactions      Reactions `yaml:"reactions"`
+}
+
+// MediaConfig is about files.
+type MediaConfig struct {
+	// FFmpeg is the converter's path; empty looks for it.
+	FFmpeg string `yaml:"ffmpeg"`
 }
 
 // EndpointConfig says where the networks are reached.
@@ -92,6 +105,11 @@ func (c *Config) validate() error {
 	case DeliveryBotReceipt, DeliveryReaction, DeliveryOff:
 	default:
 		errs = append(errs, fmt.Errorf("network.receipts.delivery: %q is unknown; use bot_receipt, reaction or off", c.Receipts.Delivery))
+	}
+	switch c.Interop.Reactions {
+	case ReactionsAuto, ReactionsOn, ReactionsOff:
+	default:
+		errs = append(errs, fmt.Errorf("network.interop.reactions: %q is unknown; use auto, on or off", c.Interop.Reactions))
 	}
 	errs = append(errs, c.Listen.Provider.Validate(), c.Interop.Validate())
 	return errors.Join(errs...)

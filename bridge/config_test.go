@@ -123,7 +123,7 @@ func TestFlowsNeedAnAgreement(t *testing.T) {
 	c.config = decode(t, networkExample)
 	require.Empty(t, c.GetLoginFlows())
 
-	c.config.Interop = interop.Config{
+	c.config.Interop.Config = interop.Config{
 		Enabled: true, Integrator: interop.IntegratorConfig{ID: 12}, ChatURL: "ws://127.0.0.1:1/ws/chat",
 		EnlistmentURL: "http://127.0.0.1:1", MetaIssuer: "http://127.0.0.1:1", Token: interop.TokenConfig{Issuer: "http://127.0.0.1:2"},
 	}

@@ -28,6 +28,9 @@ var errNotTaken = errors.New("the room did not take the event")
 // is in its room for good: bridgev2 handles events before it returns, as
 // [Compose] has set its queues to. An error leaves the event with the network.
 func (c *Client) handle(ctx context.Context, e network.Event) error {
+	if c.isBlocked(conversationOf(e)) {
+		return nil
+	}
 	switch e := e.(type) {
 	case network.MessageEvent:
 		return c.messageArrived(ctx, e)
@@ -45,6 +48,19 @@ func (c *Client) handle(ctx context.Context, e network.Event) error {
 	}
 }
 
+// conversationOf is the chat that an event belongs to, zero if it belongs to none.
+func conversationOf(e network.Event) network.Address {
+	switch e := e.(type) {
+	case network.MessageEvent:
+		return e.Message.ID.Conversation
+	case network.ReceiptEvent:
+		return e.Conversation
+	case network.TypingEvent:
+		return e.Conversation
+	}
+	return network.Address{}
+}
+
 func (c *Client) messageArrived(ctx context.Context, e network.MessageEvent) error {
 	msg := e.Message
 	if msg.ID.Sender != msg.ID.Conversation {
@@ -56,21 +72,33 @@ func (c *Client) messageArrived(ctx context.Context, e network.MessageEvent) err
 	if err != nil {
 		return err
 	}
+	if reaction, ok := msg.Content.(network.Reaction); ok {
+		return c.reactionArrived(msg, reaction)
+	}
+	var failure error
 	meta := c.meta(bridgev2.RemoteEventMessageUpsert, msg.ID.Conversation, msg.ID.Sender)
 	meta.CreatePortal = true
 	meta.Timestamp = msg.Time
 	meta.PreHandleFunc = func(ctx context.Context, room *bridgev2.Portal) {
 		c.announce(ctx, room)
 		c.setAccess(ctx, room, false)
+		c.tellRequest(ctx, room)
 	}
-	return c.queue(&simplevent.Message[network.Message]{
-		EventMeta: meta, Data: msg, ID: portal.MessageID(msg.ID),
-		ConvertMessageFunc: convert, HandleExistingFunc: c.replacePlaceholder,
+	err = c.queue(&simplevent.Message[network.Message]{
+		EventMeta: meta, Data: msg, ID: portal.MessageID(msg.ID), HandleExistingFunc: c.replacePlaceholder,
+		ConvertMessageFunc: func(
+			ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, msg network.Message,
+		) (*bridgev2.ConvertedMessage, error) {
+			var converted *bridgev2.ConvertedMessage
+			converted, failure = c.convertIncoming(ctx, room, intent, msg)
+			if failure != nil {
+				// Told as the result below: bridgev2 would put the error into the room, at each try.
+				return nil, bridgev2.ErrIgnoringRemoteEvent
+			}
+			return converted, nil
+		},
 	})
-}
-
-func convert(_ context.Context, _ *bridgev2.Portal, _ bridgev2.MatrixAPI, msg network.Message) (*bridgev2.ConvertedMessage, error) {
-	return portal.ToMatrix(msg, notices())
+	return errors.Join(err, failure)
 }
 
 // replacePlaceholder handles a message whose id is known: a repetition, unless
@@ -86,9 +114,13 @@ func (c *Client) replacePlaceholder(
 	return bridgev2.UpsertResult{SubEvents: []bridgev2.RemoteEvent{&simplevent.Message[network.Message]{
 		EventMeta: meta, Data: msg, ID: portal.MessageID(msg.ID), TargetMessage: portal.MessageID(msg.ID),
 		ConvertEditFunc: func(
-			_ context.Context, _ *bridgev2.Portal, _ bridgev2.MatrixAPI, existing []*bridgedb.Message, msg network.Message,
+			ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, existing []*bridgedb.Message, msg network.Message,
 		) (*bridgev2.ConvertedEdit, error) {
-			return portal.ReplacePlaceholder(msg, notices(), existing[0])
+			converted, err := c.convertIncoming(ctx, room, intent, msg)
+			if err != nil {
+				return nil, err
+			}
+			return portal.ReplacePlaceholder(converted, existing[0]), nil
 		},
 	}}}, nil
 }

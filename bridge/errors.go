@@ -32,6 +32,16 @@ type sentence string
 // Error implements error.
 func (s sentence) Error() string { return string(s) }
 
+// What a user asks of a message that cannot be, in a third-party chat or at all.
+var (
+	errReactionsUnknown = errors.New("the other side has not shown that it knows reactions")
+	errNotAnEmoji       = errors.New("the reaction is not an emoji")
+	errNotHere          = errors.New("the message is not one of this chat that can be changed")
+	errNoVotes          = errors.New("votes cannot be sent")
+	errNoDownload       = errors.New("the homeserver did not give the file")
+	errBlocked          = errors.New("the user has blocked this person")
+)
+
 const (
 	retriable = event.MessageStatusRetriable
 	failed    = event.MessageStatusFail
@@ -46,6 +56,7 @@ func problems() []problem {
 		{is: network.ErrNoEncryption, code: "CW-1204", text: textNoEncryption, status: retriable, http: http.StatusBadGateway},
 		{is: network.ErrRegion, code: "CW-1205", text: textRegion, status: failed, http: http.StatusForbidden},
 
+		{is: errNotAnEmoji, code: "CW-1308", text: textNotAnEmoji, status: failed, http: http.StatusBadRequest},
 		{is: network.ErrUnsupported, code: "CW-1301", text: textUnsupported, status: failed, http: http.StatusBadRequest},
 		{is: network.ErrTooLarge, code: "CW-1302", text: textTooLarge, status: failed, http: http.StatusRequestEntityTooLarge},
 		{is: network.ErrRejected, code: "CW-1303", text: textRejected, status: failed, http: http.StatusBadGateway},
@@ -75,6 +86,11 @@ func problems() []problem {
 		{is: network.ErrNotConnected, code: "CW-1404", text: textNotConnected, status: retriable, http: http.StatusServiceUnavailable},
 
 		{is: bare(bridgev2.ErrNotLoggedIn), code: "CW-1108", text: textNotLoggedIn, status: failed, http: http.StatusForbidden},
+		{is: errReactionsUnknown, code: "CW-1305", text: textNoReactions, status: failed, http: http.StatusBadRequest},
+		{is: errNotHere, code: "CW-1309", text: textNotHere, status: failed, http: http.StatusBadRequest},
+		{is: errNoVotes, code: "CW-1310", text: textNoVotes, status: failed, http: http.StatusBadRequest},
+		{is: errNoDownload, code: "CW-1311", text: textNoDownload, status: retriable, http: http.StatusBadGateway},
+		{is: errBlocked, code: "CW-1312", text: textYouBlocked, status: failed, http: http.StatusForbidden},
 		{is: bare(bridgev2.ErrEditsNotSupported), code: "CW-1304", text: textNoEdits, status: failed, http: http.StatusBadRequest},
 		{is: bare(bridgev2.ErrEditsNotSupportedInPortal), code: "CW-1304", text: textNoEdits, status: failed, http: http.StatusBadRequest},
 		{is: bare(bridgev2.ErrReactionsNotSupported), code: "CW-1305", text: textNoReactions, status: failed, http: http.StatusBadRequest},

@@ -51,6 +51,8 @@ type product struct {
 type LoginMetadata struct {
 	// ChatURL is where the enlistment said to connect.
 	ChatURL string `json:"chat_url,omitempty"`
+	// Blocked are the addresses of people whom the user wants to hear nothing of.
+	Blocked []string `json:"blocked,omitempty"`
 }
 
 // registrar is what a login flow needs of [interop.Provider].

@@ -20,8 +20,11 @@ const (
 	sendPatience = 45 * time.Second
 	// attemptPatience bounds one attempt: the acknowledgement of a broken connection never comes.
 	attemptPatience = 10 * time.Second
-	firstPause      = time.Second
-	longestPause    = 8 * time.Second
+	// fileSendPatience and fileAttemptPatience are the same for a file, which is encrypted and handed over first.
+	fileSendPatience    = 4 * time.Minute
+	fileAttemptPatience = 2 * time.Minute
+	firstPause          = time.Second
+	longestPause        = 8 * time.Second
 	// askTimeout bounds a question to the network that a user waits for.
 	askTimeout = 30 * time.Second
 	// signalTimeout bounds what is not worth waiting for: typing and receipts.
@@ -32,13 +35,20 @@ const (
 
 // HandleMatrixMessage implements [bridgev2.NetworkAPI].
 func (c *Client) HandleMatrixMessage(ctx context.Context, msg *bridgev2.MatrixMessage) (*bridgev2.MatrixMessageResponse, error) {
-	c.announce(ctx, msg.Portal)
-	response, err := c.deliver(ctx, msg)
+	return c.settled(ctx, msg.Portal, func() (*bridgev2.MatrixMessageResponse, error) { return c.deliver(ctx, msg) })
+}
+
+// settled sends something and draws the room's conclusions from how it went: whether it is open, and what its user is told.
+func (c *Client) settled(
+	ctx context.Context, room *bridgev2.Portal, send func() (*bridgev2.MatrixMessageResponse, error),
+) (*bridgev2.MatrixMessageResponse, error) {
+	c.announce(ctx, room)
+	response, err := send()
 	switch {
 	case errors.Is(err, network.ErrNotOptedIn), errors.Is(err, network.ErrUnknownPerson):
-		c.setAccess(ctx, msg.Portal, true)
+		c.setAccess(ctx, room, true)
 	case err == nil:
-		c.setAccess(ctx, msg.Portal, false)
+		c.setAccess(ctx, room, false)
 	}
 	if err != nil {
 		return nil, statusOf(err, c.self.Network)
@@ -47,20 +57,64 @@ func (c *Client) HandleMatrixMessage(ctx context.Context, msg *bridgev2.MatrixMe
 }
 
 func (c *Client) deliver(ctx context.Context, msg *bridgev2.MatrixMessage) (*bridgev2.MatrixMessageResponse, error) {
-	conversation, err := portal.Conversation(msg.Portal.PortalKey)
-	if err != nil {
-		return nil, fmt.Errorf("failed to read the room's conversation: %w", err)
+	var replyTo *network.MessageID
+	if msg.ReplyTo != nil {
+		replyTo = portal.ReplyTarget(msg.ReplyTo, msg.Portal.PortalKey)
+	}
+	if portal.IsFile(msg.Content) {
+		return c.deliverFile(ctx, msg, replyTo)
 	}
 	content, err := portal.FromMatrix(msg.Content)
 	if err != nil {
 		return nil, err
 	}
+	return c.deliverContent(ctx, errand{room: msg.Portal, event: msg.Event}, content, replyTo)
+}
+
+// deliverFile sends a file, and before it what it has no room for: the quoted message, or its caption.
+func (c *Client) deliverFile(
+	ctx context.Context, msg *bridgev2.MatrixMessage, replyTo *network.MessageID,
+) (response *bridgev2.MatrixMessageResponse, err error) {
+	work := errand{room: msg.Portal, event: msg.Event, file: true}
+	err = c.withFile(ctx, msg.Portal, msg.Content, func(p parcel) error {
+		apart := p.apart
+		if replyTo != nil && !portal.CarriesReply(p.media) && apart == "" {
+			apart = textReplyAhead
+		}
+		if apart != "" {
+			ahead := work
+			ahead.part = "/ahead"
+			if _, err := c.deliverContent(ctx, ahead, network.Text{Body: apart}, replyTo); err != nil {
+				return err
+			}
+			replyTo = nil
+		}
+		response, err = c.deliverContent(ctx, work, p.media, replyTo)
+		if err == nil && p.reduced {
+			c.say(ctx, msg.Portal, textSentAsDocument)
+		}
+		return err
+	})
+	return response, err
+}
+
+// deliverContent sends one message and returns its row.
+func (c *Client) deliverContent(
+	ctx context.Context, work errand, content network.Content, replyTo *network.MessageID,
+) (*bridgev2.MatrixMessageResponse, error) {
+	conversation, err := portal.Conversation(work.room.PortalKey)
+	if err != nil {
+		return nil, fmt.Errorf("failed to read the room's conversation: %w", err)
+	}
+	if c.isBlocked(conversation) {
+		return nil, errBlocked
+	}
 	out := network.Message{
 		ID:      network.MessageID{Conversation: conversation, Sender: c.self},
 		Content: content,
-		ReplyTo: portal.ReplyTarget(msg.ReplyTo, msg.Portal.PortalKey),
+		ReplyTo: replyTo,
 	}
-	sent, err := c.repeat(ctx, msg, &out)
+	sent, err := c.repeat(ctx, work, &out)
 	if err != nil {
 		return nil, fmt.Errorf("failed to send a message: %w", err)
 	}
@@ -72,33 +126,47 @@ func (c *Client) deliver(ctx context.Context, msg *bridgev2.MatrixMessage) (*bri
 	}}, nil
 }
 
+// errand is a Matrix event that is being sent to the network.
+type errand struct {
+	room  *bridgev2.Portal
+	event *event.Event
+	// part tells apart the messages that one event becomes.
+	part string
+	// file says that a file goes with it, which takes longer.
+	file bool
+}
+
 // repeat sends a message until the network takes it, refuses it for good, or
 // patience ends. The id comes from the Matrix event, so that the network sees
 // one message however often it is sent, also by a later run of the program.
-func (c *Client) repeat(ctx context.Context, msg *bridgev2.MatrixMessage, out *network.Message) (network.Sent, error) {
-	ctx, cancel := context.WithTimeout(ctx, sendPatience)
+func (c *Client) repeat(ctx context.Context, work errand, out *network.Message) (network.Sent, error) {
+	patience, once := sendPatience, attemptPatience
+	if work.file {
+		patience, once = fileSendPatience, fileAttemptPatience
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	defer context.AfterFunc(c.life(), cancel)()
-	seed := []byte(msg.Event.ID)
+	seed := []byte(string(work.event.ID) + work.part)
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		sent, err := c.sendOnce(ctx, out, seed)
+		sent, err := c.sendOnce(ctx, out, seed, once)
 		if err == nil || !passes(err) {
 			return sent, err
 		}
-		c.tellPending(ctx, msg, err)
+		c.tellPending(ctx, work, err)
 		if !sleep(ctx, pause) {
 			return network.Sent{}, err
 		}
 	}
 }
 
-func (c *Client) sendOnce(ctx context.Context, out *network.Message, seed []byte) (network.Sent, error) {
+func (c *Client) sendOnce(ctx context.Context, out *network.Message, seed []byte, patience time.Duration) (network.Sent, error) {
 	client, err := c.live()
 	if err != nil {
 		return network.Sent{}, err
 	}
 	out.ID.ID = client.NewMessageID(seed)
-	ctx, cancel := context.WithTimeout(ctx, attemptPatience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return client.Send(ctx, *out)
 }
@@ -115,15 +183,15 @@ func passes(err error) bool {
 	return false
 }
 
-func (c *Client) tellPending(ctx context.Context, msg *bridgev2.MatrixMessage, err error) {
+func (c *Client) tellPending(ctx context.Context, work errand, err error) {
 	pending := statusOf(err, c.self.Network)
 	pending.Status, pending.SendNotice = event.MessageStatusPending, false
-	msg.Portal.Bridge.Matrix.SendMessageStatus(ctx, &pending, bridgev2.StatusEventInfoFromEvent(msg.Event))
+	work.room.Bridge.Matrix.SendMessageStatus(ctx, &pending, bridgev2.StatusEventInfoFromEvent(work.event))
 }
 
 // HandleMatrixReadReceipt tells the other side what the user has read, unless receipts are off.
 func (c *Client) HandleMatrixReadReceipt(ctx context.Context, msg *bridgev2.MatrixReadReceipt) error {
-	if !c.connector.config.Receipts.Read {
+	if !c.connector.config.Receipts.Read || metadataOf(msg.Portal).Reserved() {
 		return nil
 	}
 	conversation, err := portal.Conversation(msg.Portal.PortalKey)
@@ -170,7 +238,7 @@ func (c *Client) HandleMatrixTyping(ctx context.Context, msg *bridgev2.MatrixTyp
 		return fmt.Errorf("failed to read the room's conversation: %w", err)
 	}
 	client, err := c.live()
-	if err != nil || metadataOf(msg.Portal).ViewOnly {
+	if metadata := metadataOf(msg.Portal); err != nil || metadata.ViewOnly || metadata.Reserved() {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, signalTimeout)

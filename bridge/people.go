@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/networkid"
@@ -106,6 +107,20 @@ func (c *Connector) nameOf(ctx context.Context, a network.Address) string {
 		return puppet.BestName(puppet.Profile{Address: a})
 	}
 	return puppet.BestName(known)
+}
+
+// nameAndNumber is how a person can be told to somebody who does not know them; the number is empty if it is the
+// name already, or nobody knows it.
+func (c *Connector) nameAndNumber(ctx context.Context, a network.Address) (name, number string) {
+	name = c.nameOf(ctx, a)
+	ghost, err := c.bridge.GetGhostByID(ctx, puppet.ID(a))
+	if err != nil {
+		return name, ""
+	}
+	if metadata, ok := ghost.Metadata.(*GhostMetadata); ok && metadata.Phone != "" && !strings.Contains(name, metadata.Phone) {
+		number = "+" + metadata.Phone
+	}
+	return name, number
 }
 
 // ResolveIdentifier looks a person up: one action of the user, one question to

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/rs/zerolog"
 
@@ -34,6 +35,9 @@ func openWhatsApp(ctx context.Context, c *Client) (network.Client, error) {
 		Self: c.self, Keys: keys, Store: store, Endpoint: endpoint, ChatURL: c.chatURL(),
 		Token: func(ctx context.Context) (string, error) {
 			return c.connector.provider.ConnectToken(ctx, c.self, noise)
+		},
+		Upload: func(ctx context.Context, ciphertext io.Reader, size int64, encSHA256 [32]byte) (string, error) {
+			return c.connector.provider.Host(ctx, c.self, ciphertext, size, encSHA256)
 		},
 		ReadReceipts: c.connector.config.Receipts.Read,
 		Handler:      c.handle,

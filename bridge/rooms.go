@@ -8,6 +8,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"go.mau.fi/util/ptr"
+
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/networkid"
 	"maunium.net/go/mautrix/event"
@@ -26,7 +28,12 @@ func (c *Client) GetChatInfo(_ context.Context, room *bridgev2.Portal) (*bridgev
 	if err != nil {
 		return nil, fmt.Errorf("failed to describe a chat: %w", err)
 	}
-	return c.chatInfo(conversation, metadataOf(room).ViewOnly), nil
+	info := c.chatInfo(conversation, metadataOf(room).ViewOnly)
+	if room.MXID == "" {
+		// Chats that the user starts are made elsewhere: this one is made by a message from outside.
+		info.MessageRequest = ptr.Ptr(true)
+	}
+	return info, nil
 }
 
 func (c *Client) chatInfo(conversation network.Address, viewOnly bool) *bridgev2.ChatInfo {
@@ -46,6 +53,8 @@ func metadataOf(room *bridgev2.Portal) *portal.Metadata {
 // chatWith is the chat with somebody who was just found: its room is made and
 // announced, or opened for writing if it exists.
 func (c *Client) chatWith(ctx context.Context, person network.Address) (*bridgev2.CreateChatResponse, error) {
+	// Whoever starts a chat wants to hear the answer.
+	c.setBlocked(ctx, person, false)
 	room, err := c.connector.bridge.GetPortalByKey(ctx, portal.Key(person, c.self))
 	if err != nil {
 		return nil, fmt.Errorf("failed to get a portal: %w", err)
@@ -58,6 +67,9 @@ func (c *Client) chatWith(ctx context.Context, person network.Address) (*bridgev
 	err = c.inRoom(person, func(ctx context.Context, room *bridgev2.Portal) {
 		c.announce(ctx, room)
 		c.setAccess(ctx, room, false)
+		if room.MessageRequest {
+			c.accept(ctx, room)
+		}
 	})
 	if err != nil {
 		return nil, err

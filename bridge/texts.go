@@ -24,14 +24,70 @@ const (
 
 // Errors about content.
 const (
-	textUnsupported = "Only text can be sent in third-party chats so far: pictures, files, voice messages and locations cannot be sent in third-party chats yet. Send a text or a link instead."
-	textTooLarge    = "The message is too long for {network}. Send it in several parts."
+	textUnsupported = "Third-party chats cannot carry this. What they carry are texts, pictures, videos, voice messages and files: send it as one of these."
+	textTooLarge    = "This is too large for {network}: a text may have 65,536 characters, and a file 100 MB. Send it in parts, or send a link."
 	textRejected    = "{network} did not accept the form of this message. This is a fault of the bridge: please tell your administrator the code."
 	textNoEdits     = "Messages in third-party chats cannot be edited: the other side still sees the old text. Send a correction as a new message."
-	textNoReactions = "Reactions cannot be sent in third-party chats yet: only you can see it. Send the emoji as a message instead."
+	textNoReactions = "Reactions are not sent in this chat: the other side has not shown that it knows them, or your administrator turned them off. Send the emoji as a message instead."
 	textNoDeletes   = "Deleting works on your side only: the other side keeps their copy."
 	textNoPolls     = "Polls cannot be sent in third-party chats. Ask the question as a text."
+	textNotAnEmoji  = "Only a single emoji can be sent as a reaction; no words, and no pictures of your own."
+	textNotHere     = "This can be done with messages of this chat only, and edits only with your own."
+	textNoVotes     = "Votes are not sent: on {network} the poll is a text. Send the number of your choice as a message."
+	textNoDownload  = "The file could not be fetched from your homeserver. Send it again in a while."
+	textYouBlocked  = "You ignore this person at the moment, so nothing is sent. Write `unblock` to the bridge bot to change that."
 )
+
+// What is sent in place of what third-party chats do not know.
+const (
+	textCorrection = "✏️ Correction: "
+	textPollHint   = "(Answer with the number of your choice.)"
+	textReplyAhead = "↩️"
+	// textLongFileName is the name of the file that holds a text that is too long for a room.
+	textLongFileName = "message.txt"
+)
+
+// What is told of files and messages in a room.
+const (
+	textKeepsCopy      = "Deleted for you only: the other side keeps their copy."
+	textSentAsDocument = "This was sent as a document, as this server could not convert it to what the network shows in place."
+	textFileGone       = "it is not on the network any more"
+	textFileBroken     = "it arrived damaged"
+	textFileTooLarge   = "it is too large"
+	textFileUnknown    = "it is of a form that cannot be opened"
+)
+
+func textFileMissing(kind network.MediaKind, reason string) string {
+	return fmt.Sprintf("A file (%s) was sent that cannot be shown: %s. Ask for it to be sent again.", kind, reason)
+}
+
+// Message requests, blocks and reports.
+const (
+	textNoRequest        = "There is no message request in this room that waits for an answer."
+	textRequestAccepted  = "Accepted. They see from now on what you have read."
+	textRequestDeclined  = "Declined. You will hear nothing more of this person, and they are not told. Use `unblock` to change your mind."
+	textBlockUsage       = "Usage: `$cmdprefix block <phone number>`, or `$cmdprefix block` in the room of the person."
+	textUnblockUsage     = "Usage: `$cmdprefix unblock <phone number>`, or `$cmdprefix unblock` in the room of the person."
+	textBlocked          = "You will hear nothing more of %s: what they send is thrown away unread. They are not told, and still see that their messages were delivered. Use `unblock` to end this."
+	textBlockedAlready   = "You hear nothing of %s already."
+	textUnblocked        = "You hear of %s again. What was sent meanwhile is gone."
+	textNotBlocked       = "You have not blocked %s."
+	textReportUsage      = "Usage: `$cmdprefix report <what happened>`. Your words, your name and the account of the person in this room go to the administrators of this server. Messages are not added."
+	textReported         = "Your report is with the administrators of this server. If you want to hear nothing more of this person, use `block`."
+	textNobodyToReportTo = "The configuration of this bridge names no administrator who could read your report. Please write to whoever runs your server."
+)
+
+func textMessageRequest(name, number, prefix string) string {
+	if number != "" {
+		name += " (" + number + ")"
+	}
+	return fmt.Sprintf("%s wants to write to you. They do not see what you have read until you accept: answer, or write `%s accept`. With `%s decline` you hear nothing more of them.",
+		name, prefix, prefix)
+}
+
+func textReport(user, person, words string) string {
+	return fmt.Sprintf("Report by %s about %s: %s", user, person, words)
+}
 
 // Errors about the user's own account.
 const (

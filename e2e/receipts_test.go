@@ -56,8 +56,8 @@ func TestReadReceiptReachesWhatsApp_StandIn(t *testing.T) {
 	alice := w.MatrixUser("alice").Enlisted()
 	anna := w.Person("+4915110000006", "Anna").OptedIn()
 
+	room := alice.StartChat(anna)
 	messageID := anna.Says(alice, "have you read this?")
-	room := alice.WaitForRoom(anna)
 	line := room.WaitForMessage(anna, "have you read this?")
 	require.NoError(t, room.Read(w.ctx, line.ID))
 	require.NoError(t, anna.WaitReceipt(w.soon(), messageID, "read"))

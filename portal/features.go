@@ -6,24 +6,12 @@ import "maunium.net/go/mautrix/event"
 const MaxTextLength = 65536
 
 // featuresID changes with every change of [Features], so that rooms are told again.
-const featuresID = "causeway.interop.2026.1"
+const featuresID = "causeway.interop.2026.2"
 
-// Features is what a third-party chat can carry. Media and locations are listed
-// as unsupported rather than left out, as bridgev2 would otherwise refuse them in
-// words of its own before the bridge can say what to do instead.
-func Features() *event.RoomFeatures {
-	unsupported := event.FileFeatures{
-		MimeTypes: map[string]event.CapabilitySupportLevel{"*/*": event.CapLevelUnsupported},
-		Caption:   event.CapLevelUnsupported,
-	}
-	files := make(event.FileFeatureMap)
-	for _, kind := range []event.MessageType{
-		event.MsgImage, event.MsgVideo, event.MsgAudio, event.MsgFile,
-		event.CapMsgVoice, event.CapMsgGIF, event.CapMsgSticker,
-	} {
-		files[kind] = &unsupported
-	}
-	return &event.RoomFeatures{
+// Features is what a third-party chat can carry. Partial support is what arrives in another form: converted, or as
+// text. Votes and the deletion of what was sent are known to one side only and therefore no features.
+func Features(reactions bool) *event.RoomFeatures {
+	features := &event.RoomFeatures{
 		ID: featuresID,
 		Formatting: event.FormattingFeatureMap{
 			event.FmtBold:          event.CapLevelFullySupported,
@@ -35,11 +23,56 @@ func Features() *event.RoomFeatures {
 			event.FmtUnorderedList: event.CapLevelFullySupported,
 			event.FmtOrderedList:   event.CapLevelFullySupported,
 			event.FmtInlineLink:    event.CapLevelPartialSupport,
+			event.FmtHeaders:       event.CapLevelPartialSupport,
 		},
-		File:                files,
+		File:                fileFeatures(),
 		MaxTextLength:       MaxTextLength,
+		LocationMessage:     event.CapLevelPartialSupport,
+		Poll:                event.CapLevelPartialSupport,
+		PollMaxOptions:      maxOptions,
 		Reply:               event.CapLevelFullySupported,
+		Edit:                event.CapLevelPartialSupport,
+		DeleteForMe:         true,
 		ReadReceipts:        true,
 		TypingNotifications: true,
+		MessageRequest: &event.MessageRequestFeatures{
+			AcceptWithMessage: event.CapLevelPartialSupport,
+			AcceptWithButton:  event.CapLevelFullySupported,
+		},
 	}
+	if reactions {
+		features.ID += ".reactions"
+		features.Reaction = event.CapLevelFullySupported
+		features.ReactionCount = 1
+	}
+	return features
+}
+
+// fileFeatures names for each kind of file the types that pass as they are; others are converted, or become documents.
+func fileFeatures() event.FileFeatureMap {
+	files := make(event.FileFeatureMap)
+	for kind, pass := range map[event.MessageType][]string{
+		event.MsgImage:      {"image/jpeg", "image/png"},
+		event.CapMsgGIF:     {"video/mp4"},
+		event.CapMsgSticker: {},
+		event.MsgVideo:      {"video/mp4", "video/3gpp"},
+		event.MsgAudio:      {"audio/aac", "audio/mp4", "audio/amr", "audio/mpeg"},
+		event.CapMsgVoice:   {"audio/ogg; codecs=opus"},
+		event.MsgFile:       {"*/*"},
+	} {
+		feature := &event.FileFeatures{
+			MimeTypes:        map[string]event.CapabilitySupportLevel{"*/*": event.CapLevelPartialSupport},
+			Caption:          event.CapLevelFullySupported,
+			MaxCaptionLength: MaxTextLength,
+			MaxSize:          MaxFile,
+		}
+		for _, mime := range pass {
+			feature.MimeTypes[mime] = event.CapLevelFullySupported
+		}
+		if kind == event.MsgAudio || kind == event.CapMsgVoice {
+			feature.Caption = event.CapLevelPartialSupport // as a text of its own
+		}
+		files[kind] = feature
+	}
+	return files
 }

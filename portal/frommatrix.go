@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/html"
@@ -14,37 +15,99 @@ import (
 	"causeway/network"
 )
 
-// FromMatrix converts what a user wrote. Errors wrap [network.ErrUnsupported]
-// for content that a third-party chat does not carry and [network.ErrTooLarge].
+const (
+	// maxDepth and maxNodes bound the HTML that is converted; beyond them the plain body counts.
+	maxDepth = 32
+	maxNodes = 20_000
+	// unwrapped is how deep the parser nests the body of a document.
+	unwrapped = 2
+)
+
+// FromMatrix converts what a user wrote, or where they are. Errors wrap [network.ErrUnsupported]
+// for content that a third-party chat does not carry and [network.ErrTooLarge]. Files are for [FileFromMatrix].
 func FromMatrix(content *event.MessageEventContent) (network.Content, error) {
 	switch content.MsgType {
 	case event.MsgText, event.MsgNotice:
 		return textFromMatrix(content, "")
 	case event.MsgEmote:
 		return textFromMatrix(content, "* ")
+	case event.MsgLocation:
+		return locationText(content)
 	default:
 		return nil, fmt.Errorf("failed to convert a message of type %s: %w", content.MsgType, network.ErrUnsupported)
 	}
 }
 
 func textFromMatrix(content *event.MessageEventContent, prefix string) (network.Content, error) {
-	text := content.Body
-	if content.Format == event.FormatHTML && content.FormattedBody != "" {
-		text = htmlToMarkup(content.FormattedBody)
-	}
-	text = prefix + strings.TrimSpace(strings.ToValidUTF8(text, "\uFFFD"))
-	if strings.TrimSpace(text) == strings.TrimSpace(prefix) {
+	text := writtenText(content)
+	if text == "" {
 		return nil, fmt.Errorf("failed to convert an empty message: %w", network.ErrUnsupported)
 	}
+	converted, err := limited(prefix + text)
+	if err != nil {
+		return nil, err
+	}
+	converted.Preview = previewFromMatrix(content, converted.Body)
+	return converted, nil
+}
+
+func limited(text string) (network.Text, error) {
 	if utf8.RuneCountInString(text) > MaxTextLength {
-		return nil, fmt.Errorf("failed to convert a message of over %d characters: %w", MaxTextLength, network.ErrTooLarge)
+		return network.Text{}, fmt.Errorf("failed to convert a message of over %d characters: %w", MaxTextLength, network.ErrTooLarge)
 	}
 	return network.Text{Body: text}, nil
 }
 
-// htmlToMarkup writes Matrix HTML in the network's markup. Unknown tags are
-// dropped and their content kept; what is not meant for eyes is dropped whole.
-func htmlToMarkup(source string) string {
+// writtenText is the text of an event in the network's markup, without the quote that old clients put before a reply.
+func writtenText(content *event.MessageEventContent) string {
+	text, converted := "", false
+	if content.Format == event.FormatHTML && content.FormattedBody != "" {
+		text, converted = htmlToMarkup(event.TrimReplyFallbackHTML(strings.ToValidUTF8(content.FormattedBody, "\uFFFD")))
+	}
+	if !converted {
+		text = content.Body
+		if content.RelatesTo.GetReplyTo() != "" {
+			text = event.TrimReplyFallbackText(text)
+		}
+	}
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, text)
+	return strings.TrimSpace(text)
+}
+
+// previewFromMatrix is the preview that a client sent along, if it describes a link of the text.
+func previewFromMatrix(content *event.MessageEventContent, body string) *network.LinkPreview {
+	for _, preview := range content.BeeperLinkPreviews {
+		if preview == nil || preview.MatchedURL == "" || !strings.Contains(body, preview.MatchedURL) {
+			continue
+		}
+		address := preview.CanonicalURL
+		if address == "" {
+			address = preview.MatchedURL
+		}
+		title := line(preview.Title, maxTitle)
+		if title == "" || linkLength(address) != len(address) {
+			continue
+		}
+		return &network.LinkPreview{
+			URL: address, Matched: preview.MatchedURL, Title: title, Description: line(preview.Description, maxDescription),
+		}
+	}
+	return nil
+}
+
+// htmlToMarkup writes Matrix HTML in the network's markup. Unknown tags are dropped and their content kept; what is
+// not meant for eyes is dropped whole. False means that the HTML is beyond its bounds.
+func htmlToMarkup(source string) (string, bool) {
+	source, ok := tidy(source)
+	if !ok {
+		return "", false
+	}
 	parser := &format.HTMLParser{
 		TabsToSpaces:           4,
 		Newline:                "\n",
@@ -64,7 +127,7 @@ func htmlToMarkup(source string) string {
 			return fence + strings.Trim(code, "\n") + fence
 		},
 	}
-	return parser.Parse(tidy(source), format.NewContext(context.Background()))
+	return parser.Parse(source, format.NewContext(context.Background())), true
 }
 
 func keep(text string, _ format.Context) string { return text }
@@ -87,44 +150,103 @@ func wrap(marker string) format.TextConverter {
 	}
 }
 
+// link writes a link as text and address; an address that no phone would open is left out.
 func link(text, target string, _ format.Context) string {
 	bare := strings.TrimPrefix(target, "mailto:")
-	if text == bare || text == target || text == "" {
+	scheme, _, _ := strings.Cut(strings.ToLower(target), ":")
+	switch scheme {
+	case "http", "https", "mailto", "tel", "geo":
+	default:
+		return text
+	}
+	if text == bare || text == target || text == "" || "https://"+text == target || "http://"+text == target {
 		return bare
 	}
 	return text + " (" + bare + ")"
 }
 
-// tidy takes out elements whose content no reader sees, and moves spaces out of
-// formatted words: markers must touch what they mark.
-func tidy(source string) string {
+// tidy takes out elements whose content no reader sees, makes headings bold lines, and moves spaces out of
+// formatted words: markers must touch what they mark. False means that the HTML is too deep or has too many parts.
+func tidy(source string) (string, bool) {
+	if strings.Count(source, "<") > maxNodes {
+		return "", false
+	}
 	root, err := html.Parse(strings.NewReader(source))
-	if err != nil {
-		return html.EscapeString(source)
+	if err != nil || !bounded(root) {
+		return "", false
 	}
 	var hidden, inline []*html.Node
 	for node := range root.Descendants() {
+		if node.Type == html.TextNode && !within(node, "pre") {
+			node.Data = strings.ReplaceAll(strings.Trim(node.Data, "\n"), "\n", " ")
+		}
 		if node.Type != html.ElementNode {
 			continue
 		}
 		switch node.Data {
-		case "script", "style", "mx-reply":
+		case "script", "style", "title", "template", "noscript", "iframe", "object", "textarea", "select":
 			hidden = append(hidden, node)
 		case "b", "strong", "i", "em", "s", "del", "strike", "code":
 			inline = append(inline, node)
+		case "h1", "h2", "h3", "h4", "h5", "h6":
+			makeBold(node)
+		case "table", "thead", "tbody", "tr", "summary":
+			node.Data = "div"
+		case "td", "th":
+			node.Data = "span"
+			if node.PrevSibling != nil {
+				node.InsertBefore(&html.Node{Type: html.TextNode, Data: "\u00a0| "}, node.FirstChild)
+			}
 		}
 	}
 	for _, node := range hidden {
-		node.Parent.RemoveChild(node)
+		if node.Parent != nil {
+			node.Parent.RemoveChild(node)
+		}
 	}
 	for i := len(inline) - 1; i >= 0; i-- {
 		hoistSpaces(inline[i])
 	}
 	var out strings.Builder
 	if err := html.Render(&out, root); err != nil {
-		return html.EscapeString(source)
+		return "", false
 	}
-	return out.String()
+	return out.String(), true
+}
+
+func bounded(root *html.Node) bool {
+	nodes := 0
+	for node := range root.Descendants() {
+		nodes++
+		depth := 0
+		for up := node.Parent; up != nil && depth <= maxDepth+unwrapped; up = up.Parent {
+			depth++
+		}
+		if nodes > maxNodes || depth > maxDepth+unwrapped {
+			return false
+		}
+	}
+	return true
+}
+
+func within(node *html.Node, tag string) bool {
+	for up := node.Parent; up != nil; up = up.Parent {
+		if up.Data == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// makeBold turns a heading, which the network does not have, into a bold paragraph.
+func makeBold(heading *html.Node) {
+	bold := &html.Node{Type: html.ElementNode, Data: "strong"}
+	for child := heading.FirstChild; child != nil; child = heading.FirstChild {
+		heading.RemoveChild(child)
+		bold.AppendChild(child)
+	}
+	heading.AppendChild(bold)
+	heading.Data = "p"
 }
 
 func hoistSpaces(node *html.Node) {

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"html"
+	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -9,22 +10,8 @@ import (
 
 const fence = "```"
 
-// inlineTags are the network's markup characters and the tags they stand for.
+// inlineTags are the network's markup characters and the tags they stand for; the mark of mono text is another matter.
 var inlineTags = map[rune]string{'*': "strong", '_': "em", '~': "del"}
-
-// cleanText makes a remote text harmless: valid UTF-8, no control characters but
-// line breaks and tabs, and no word that would notify a whole room.
-func cleanText(text string) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	text = strings.ReplaceAll(text, "\r\n", "\n")
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return -1
-		}
-		return r
-	}, text)
-	return strings.ReplaceAll(text, "@room", "@\u200Droom")
-}
 
 // markupToHTML reads the network's markup and says whether there was any. All
 // text is escaped first: the only tags in the result are ours.
@@ -77,7 +64,7 @@ func writeBlocks(out *strings.Builder, text string) (formatted bool) {
 			if plainBefore {
 				out.WriteString("<br>")
 			}
-			formatted = writeInline(out, lines[i]) || formatted
+			formatted = writeInline(out, lines[i], "") || formatted
 			plainBefore = true
 			i++
 			continue
@@ -114,7 +101,7 @@ func writeBlock(out *strings.Builder, kind block, lines []string) {
 		case i > 0:
 			out.WriteString("<br>")
 		}
-		writeInline(out, content)
+		writeInline(out, content, "")
 		if kind.item {
 			out.WriteString("</li>")
 		}
@@ -150,21 +137,24 @@ func cutPrefix(line, prefix string) (string, bool) {
 	return rest, ok && strings.TrimSpace(rest) != ""
 }
 
-// writeInline writes one line with its bold, italic, struck and mono parts.
-func writeInline(out *strings.Builder, line string) (formatted bool) {
+// writeInline writes one line with its bold, italic, struck and mono parts and its links. Markers that are
+// open already mean nothing inside, which bounds the depth.
+func writeInline(out *strings.Builder, line, open string) (formatted bool) {
 	// barren remembers markers that have no closing partner in the rest of the line, so that time stays linear.
 	barren := make(map[rune]bool)
 	before := rune(0)
 	for i := 0; i < len(line); {
-		r, size := utf8.DecodeRuneInString(line[i:])
-		tag, isMarker := inlineTags[r]
-		if r == '`' {
-			tag, isMarker = "code", true
+		if length := linkLength(line[i:]); length > 0 && !isWord(before) {
+			writeLink(out, line[i:i+length])
+			i += length
+			before = '/'
+			continue
 		}
-		if isMarker && !barren[r] && !isWord(before) {
+		r, size := utf8.DecodeRuneInString(line[i:])
+		if isMarker(r) && !barren[r] && !isWord(before) && !strings.ContainsRune(open, r) {
 			length := closing(line[i+size:], r)
 			if length > 0 {
-				writeTag(out, tag, line[i+size:i+size+length])
+				writeMarked(out, r, line[i+size:i+size+length], open)
 				formatted = true
 				i += size + length + size
 				before = r
@@ -179,14 +169,50 @@ func writeInline(out *strings.Builder, line string) (formatted bool) {
 	return formatted
 }
 
-func writeTag(out *strings.Builder, tag, inner string) {
-	out.WriteString("<" + tag + ">")
-	if tag == "code" {
-		out.WriteString(html.EscapeString(inner))
-	} else {
-		writeInline(out, inner)
+func isMarker(r rune) bool { return r == '`' || inlineTags[r] != "" }
+
+func writeMarked(out *strings.Builder, marker rune, inner, open string) {
+	if marker == '`' {
+		out.WriteString("<code>" + html.EscapeString(inner) + "</code>")
+		return
 	}
+	tag := inlineTags[marker]
+	out.WriteString("<" + tag + ">")
+	writeInline(out, inner, open+string(marker))
 	out.WriteString("</" + tag + ">")
+}
+
+// linkLength is how many bytes of a web address a text begins with. Punctuation at the end belongs to the sentence.
+func linkLength(text string) int {
+	head := strings.ToLower(text[:min(len(text), len("https://"))])
+	if !strings.HasPrefix(head, "https://") && !strings.HasPrefix(head, "http://") {
+		return 0
+	}
+	end := strings.IndexFunc(text, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("<>\"`", r)
+	})
+	if end < 0 {
+		end = len(text)
+	}
+	address := strings.TrimRight(text[:end], ".,;:!?'")
+	if strings.HasSuffix(address, ")") && !strings.Contains(address, "(") {
+		address = strings.TrimRight(address, ").,;:!?'")
+	}
+	if strings.HasSuffix(address, "/") && len(address) <= len("https://") {
+		return 0
+	}
+	return len(address)
+}
+
+// writeLink writes a web address as a link, and one that clients would show as a person or a room as text.
+func writeLink(out *strings.Builder, address string) {
+	escaped := html.EscapeString(address)
+	parsed, err := url.Parse(address)
+	if err != nil || parsed.Host == "" || strings.EqualFold(strings.TrimRight(parsed.Hostname(), "."), "matrix.to") {
+		out.WriteString(escaped)
+		return
+	}
+	out.WriteString(`<a href="` + escaped + `">` + escaped + "</a>")
 }
 
 // closing is how many bytes of text a marker before it encloses: 0 if text cannot

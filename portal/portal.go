@@ -43,6 +43,25 @@ type Metadata struct {
 	Announced bool `json:"announced,omitempty"`
 	// ViewOnly says that the network takes no messages for this conversation at the moment.
 	ViewOnly bool `json:"view_only,omitempty"`
+	// Request is how the message request stands that the chat began with, empty if the user began it.
+	Request Request `json:"request,omitempty"`
+	// Reactions says that the other side has sent one, and so knows them.
+	Reactions bool `json:"reactions,omitempty"`
+}
+
+// Request is how a message request stands.
+type Request string
+
+// The states of a request.
+const (
+	RequestOpen     Request = "open"
+	RequestAccepted Request = "accepted"
+	RequestDeclined Request = "declined"
+)
+
+// Reserved says whether the user has not agreed to the chat: the other side is told nothing of what they read or type.
+func (m *Metadata) Reserved() bool {
+	return m.Request == RequestOpen || m.Request == RequestDeclined
 }
 
 // MessageMetadata is what we remember of a bridged message.

@@ -2,6 +2,8 @@ package portal
 
 import (
 	"fmt"
+	"html"
+	"strings"
 
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/database"
@@ -9,6 +11,18 @@ import (
 	"maunium.net/go/mautrix/event"
 
 	"causeway/network"
+	"causeway/puppet"
+)
+
+const (
+	// maxHTML is how many bytes body and HTML may have together: an event with more is refused by homeservers.
+	maxHTML = 48 << 10
+	// maxBody is how many bytes of text stand in a room; of a longer text, [head] bytes do, and all of it in a file.
+	maxBody = 32 << 10
+	head    = 4 << 10
+	// maxTitle and maxDescription are how many characters of a link's preview are shown.
+	maxTitle       = 200
+	maxDescription = 600
 )
 
 // Notices are the words for messages that cannot be shown as they are.
@@ -20,27 +34,35 @@ type Notices struct {
 }
 
 // ToMatrix converts a message that arrived. The quoted message counts only if it
-// belongs to the same conversation.
+// belongs to the same conversation. Files need to be uploaded before they can be converted: see [MediaToMatrix].
 func ToMatrix(msg network.Message, notices Notices) (*bridgev2.ConvertedMessage, error) {
 	content, placeholder, err := contentToMatrix(msg.Content, notices)
 	if err != nil {
 		return nil, err
 	}
-	converted := &bridgev2.ConvertedMessage{Parts: []*bridgev2.ConvertedMessagePart{{
+	return Converted(msg, &bridgev2.ConvertedMessagePart{
 		Type:       event.EventMessage,
 		Content:    content,
 		DBMetadata: &MessageMetadata{Placeholder: placeholder},
-	}}}
+	}), nil
+}
+
+// Converted is a message of ready parts, with the quote that belongs to it.
+func Converted(msg network.Message, parts ...*bridgev2.ConvertedMessagePart) *bridgev2.ConvertedMessage {
+	for i, part := range parts[1:] {
+		part.ID = networkid.PartID(fmt.Sprint(i + 1))
+	}
+	converted := &bridgev2.ConvertedMessage{Parts: parts}
 	if msg.ReplyTo != nil && msg.ReplyTo.Conversation == msg.ID.Conversation {
 		converted.ReplyTo = &networkid.MessageOptionalPartID{MessageID: MessageID(*msg.ReplyTo)}
 	}
-	return converted, nil
+	return converted
 }
 
 func contentToMatrix(content network.Content, notices Notices) (out *event.MessageEventContent, placeholder bool, err error) {
 	switch content := content.(type) {
 	case network.Text:
-		return textToMatrix(content.Body), false, nil
+		return textToMatrix(content), false, nil
 	case network.Unsupported:
 		return notice(notices.Unsupported(content.Type)), false, nil
 	case network.Undecryptable:
@@ -57,26 +79,91 @@ func IsPlaceholder(message *database.Message) bool {
 }
 
 // ReplacePlaceholder turns a placeholder into the message that it stood for.
-func ReplacePlaceholder(msg network.Message, notices Notices, placeholder *database.Message) (*bridgev2.ConvertedEdit, error) {
-	converted, err := ToMatrix(msg, notices)
-	if err != nil {
-		return nil, err
-	}
-	return &bridgev2.ConvertedEdit{
+func ReplacePlaceholder(converted *bridgev2.ConvertedMessage, placeholder *database.Message) *bridgev2.ConvertedEdit {
+	edit := &bridgev2.ConvertedEdit{
 		ModifiedParts: []*bridgev2.ConvertedEditPart{converted.Parts[0].ToEditPart(placeholder)},
-	}, nil
+	}
+	if len(converted.Parts) > 1 {
+		edit.AddedParts = &bridgev2.ConvertedMessage{Parts: converted.Parts[1:]}
+	}
+	return edit
+}
+
+// LongText says whether a text is too long to stand in a room, and if so what of it does; all of it goes into a file.
+func LongText(text network.Text) (beginning network.Text, long bool) {
+	if len(text.Body) <= maxBody {
+		return text, false
+	}
+	return network.Text{Body: cut(text.Body, head) + "…"}, true
 }
 
 func notice(body string) *event.MessageEventContent {
 	return &event.MessageEventContent{MsgType: event.MsgNotice, Body: body, Mentions: &event.Mentions{}}
 }
 
-func textToMatrix(body string) *event.MessageEventContent {
-	body = cleanText(body)
-	content := &event.MessageEventContent{MsgType: event.MsgText, Body: body, Mentions: &event.Mentions{}}
-	if html, formatted := markupToHTML(body); formatted {
-		content.Format = event.FormatHTML
-		content.FormattedBody = html
+func textToMatrix(text network.Text) *event.MessageEventContent {
+	content := &event.MessageEventContent{MsgType: event.MsgText}
+	setText(content, text.Body)
+	if text.Preview != nil {
+		addPreview(content, *text.Preview)
 	}
 	return content
+}
+
+// setText writes a remote text into an event, as HTML too if it has markup.
+func setText(content *event.MessageEventContent, text string) {
+	content.Body = cleanText(text)
+	content.Mentions = &event.Mentions{}
+	source, formatted := markupToHTML(content.Body)
+	if formatted && len(source)+len(content.Body) <= maxHTML {
+		content.Format, content.FormattedBody = event.FormatHTML, source
+	}
+}
+
+// addPreview describes a text's link: as data for clients that know it, and in sight of the others.
+func addPreview(content *event.MessageEventContent, preview network.LinkPreview) {
+	address := cleanText(preview.URL)
+	if address == "" {
+		address = cleanText(preview.Matched)
+	}
+	title, description := line(preview.Title, maxTitle), line(preview.Description, maxDescription)
+	if linkLength(address) != len(address) || address == "" || title == "" && description == "" {
+		return
+	}
+	content.BeeperLinkPreviews = []*event.BeeperLinkPreview{{
+		MatchedURL:  cleanText(preview.Matched),
+		LinkPreview: event.LinkPreview{CanonicalURL: address, Title: title, Description: description},
+	}}
+	source, _ := markupToHTML(content.Body)
+	var out strings.Builder
+	out.WriteString(source + "<blockquote>")
+	if title != "" {
+		out.WriteString("<strong>" + html.EscapeString(title) + "</strong>")
+	}
+	if title != "" && description != "" {
+		out.WriteString("<br>")
+	}
+	out.WriteString(html.EscapeString(description) + "</blockquote>")
+	if out.Len()+len(content.Body) <= maxHTML {
+		content.Format, content.FormattedBody = event.FormatHTML, out.String()
+	}
+}
+
+// AddPreviewImage adds the picture of a link's preview, once it is uploaded.
+func AddPreviewImage(content *event.MessageEventContent, image Uploaded) {
+	for _, preview := range content.BeeperLinkPreviews {
+		preview.ImageURL, preview.ImageEncryption = image.URL, image.File
+		preview.ImageType = image.MIME
+		preview.ImageSize = event.IntOrString(image.Size)
+		preview.ImageWidth, preview.ImageHeight = event.IntOrString(image.Width), event.IntOrString(image.Height)
+	}
+}
+
+// line is one harmless line of at most limit characters.
+func line(text string, limit int) string {
+	runes := []rune(callNobody(puppet.Clean(text)))
+	if len(runes) > limit {
+		return string(runes[:limit]) + "…"
+	}
+	return string(runes)
 }

@@ -1,0 +1,86 @@
+package bridge
+
+import (
+	"context"
+	"slices"
+
+	"github.com/rs/zerolog"
+
+	"maunium.net/go/mautrix/bridgev2"
+
+	"causeway/network"
+	"causeway/portal"
+)
+
+// A first contact from outside is a message request: the user sees it and may answer, and until they accept, the other
+// side gets no read receipts and sees no typing. Delivery receipts tell the network that a message need not be
+// kept, and cannot be held back (docs/protocol.md#receipts).
+
+// tellRequest says once in a room that somebody asks to write. It runs in the room's own order.
+func (c *Client) tellRequest(ctx context.Context, room *bridgev2.Portal) {
+	metadata := metadataOf(room)
+	conversation, err := portal.Conversation(room.PortalKey)
+	if !room.MessageRequest || metadata.Request != "" || err != nil || room.MXID == "" {
+		return
+	}
+	name, number := c.connector.nameAndNumber(ctx, conversation)
+	if c.say(ctx, room, textMessageRequest(name, number, room.Bridge.Config.CommandPrefix)) {
+		metadata.Request = portal.RequestOpen
+		c.remember(ctx, room)
+	}
+}
+
+// HandleMatrixAcceptMessageRequest implements [bridgev2.MessageRequestAcceptingNetworkAPI]. An answer accepts too.
+func (c *Client) HandleMatrixAcceptMessageRequest(ctx context.Context, msg *bridgev2.MatrixAcceptMessageRequest) error {
+	c.accept(ctx, msg.Portal)
+	return nil
+}
+
+// accept ends a message request with a yes. It runs in the room's own order.
+func (c *Client) accept(ctx context.Context, room *bridgev2.Portal) {
+	c.answer(ctx, room, portal.RequestAccepted)
+}
+
+func (c *Client) answer(ctx context.Context, room *bridgev2.Portal, answer portal.Request) {
+	metadataOf(room).Request = answer
+	if room.MessageRequest {
+		room.MessageRequest = false
+		room.UpdateBridgeInfo(ctx)
+	}
+	c.remember(ctx, room)
+}
+
+// isBlocked says whether the user wants to hear nothing of somebody.
+func (c *Client) isBlocked(person network.Address) bool {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if c.login == nil {
+		return false
+	}
+	metadata, ok := c.login.Metadata.(*LoginMetadata)
+	return ok && metadata != nil && slices.Contains(metadata.Blocked, person.String())
+}
+
+// setBlocked begins or ends ignoring somebody, and says whether that changed anything. The network has no block that a
+// provider's user could set, so nothing is sent (docs/protocol.md#consent).
+func (c *Client) setBlocked(ctx context.Context, person network.Address, blocked bool) bool {
+	if c.isBlocked(person) == blocked {
+		return false
+	}
+	c.mutex.Lock()
+	metadata, ok := c.login.Metadata.(*LoginMetadata)
+	if !ok || metadata == nil {
+		metadata = &LoginMetadata{}
+		c.login.Metadata = metadata
+	}
+	others := slices.DeleteFunc(slices.Clone(metadata.Blocked), func(a string) bool { return a == person.String() })
+	if blocked {
+		others = append(others, person.String())
+	}
+	metadata.Blocked = others
+	c.mutex.Unlock()
+	if err := c.login.Save(ctx); err != nil {
+		zerolog.Ctx(ctx).Err(err).Msg("Failed to save who is blocked")
+	}
+	return true
+}
