@@ -51,6 +51,7 @@ func (n *Network) chatHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ws/chat", n.serveChat)
 	mux.HandleFunc("GET /mms/", n.serveBlob)
+	mux.HandleFunc("GET /i/{integrator}/{blob}", n.serveProxy)
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `<html><script>{"client_revision":%d,"x":0}</script></html>`, clientRevision)
 	})

@@ -73,6 +73,8 @@ func (c *connection) leave() {
 	if d := c.device; d != nil && d.conn == c {
 		d.conn, d.active = nil, false
 		d.rewind()
+		c.n.pushes.forget(d)
+		c.n.considerPush(d)
 	}
 }
 

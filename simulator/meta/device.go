@@ -85,6 +85,7 @@ func (n *Network) enqueue(d *device, node binary.Node) {
 	}
 	d.waiting = slices.Insert(d.waiting, place, q)
 	n.pump(d)
+	n.considerPush(d)
 }
 
 // pump sends waiting stanzas, never more at once than clients keep in order. The model must be locked.

@@ -54,6 +54,7 @@ func (n *Network) enlistmentHandler() http.Handler {
 	mux.Handle("DELETE "+pathEnlistment, s.handle((*enlistCall).withdraw, purposeEnlist, purposePartner))
 	mux.Handle("GET "+pathEnlistments, s.handle((*enlistCall).list, purposePartner))
 	mux.Handle("GET "+pathIntegrator, s.handle((*enlistCall).integrator, purposePartner))
+	mux.HandleFunc("GET /.well-known/jwks.json", n.serveKeySet)
 	mux.Handle("/", s.handle((*enlistCall).unknown))
 	return mux
 }

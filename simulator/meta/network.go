@@ -47,6 +47,8 @@ type Network struct {
 
 	tokens *verifier // has locks of its own
 	blobs  blobs     // has a lock of its own
+	proxy  *mediaProxy
+	pushes pushCaller // has a lock of its own
 
 	chatAddr, enlistmentAddr, adminAddr string
 }
@@ -74,9 +76,13 @@ func New(opts ...Option) (*Network, error) {
 		usersByPhone: map[string]*user{}, usersByLID: map[string]*user{}, usersByFBID: map[string]*user{},
 	}
 	n.tokens = newVerifier(n)
+	n.pushes.series = map[*device]*pushSeries{}
 	n.SetProfile(cfg.profile)
 	var err error
 	if n.identity, err = newServerIdentity(); err != nil {
+		return nil, err
+	}
+	if n.proxy, err = newMediaProxy(); err != nil {
 		return nil, err
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())

@@ -27,6 +27,8 @@ type options struct {
 	tokenRefetchPause              time.Duration
 	transcriptLines                int
 	maxUnacknowledged, burstLength int
+	pushDelays                     []time.Duration
+	pushRetry                      time.Duration
 }
 
 func defaults() options {
@@ -45,6 +47,8 @@ func defaults() options {
 		transcriptLines:   4000,
 		maxUnacknowledged: 500,
 		burstLength:       100,
+		pushDelays:        []time.Duration{time.Second, 30 * time.Second, 5 * time.Minute},
+		pushRetry:         time.Second,
 	}
 }
 
