@@ -1,0 +1,83 @@
+package messenger
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"causeway/network"
+	"causeway/wire"
+)
+
+// Interop is a third-party account on Messenger.
+type Interop struct{ *wire.Account }
+
+var (
+	_ network.Client = (*Interop)(nil)
+	_ network.Finder = (*Interop)(nil)
+)
+
+// NewInterop makes the client of a third-party account; it connects when told to.
+func NewInterop(login wire.Login) *Interop {
+	return &Interop{wire.NewAccount(login, wire.Service{
+		Network: network.Messenger, Product: wire.ProductMessenger, People: network.KindAccount,
+		Franking: frankingTag, Codec: codec{v3{}},
+	})}
+}
+
+// Find looks a person up by account number or by username, which may have an @ in
+// front and is not case-sensitive (docs/protocol.md#finding-people).
+func (i *Interop) Find(ctx context.Context, identifier string) (network.Person, error) {
+	key, value, err := normalIdentifier(identifier)
+	if err != nil {
+		return network.Person{}, err
+	}
+	return i.FindBy(ctx, key, value)
+}
+
+// usernameForm is what a username looks like, in lower case. // assumed: U18
+var usernameForm = regexp.MustCompile(`^[a-z0-9.]{5,50}$`)
+
+// normalIdentifier tells an account number from a username, and brings it into the wire's form.
+func normalIdentifier(identifier string) (wire.LookupKey, string, error) {
+	text := strings.ToLower(strings.TrimSpace(identifier))
+	if network.Account(text).Validate() == nil {
+		return wire.ByAccount, text, nil
+	}
+	name := strings.TrimPrefix(text, "@")
+	if !usernameForm.MatchString(name) || strings.Trim(name, "0123456789.") == "" {
+		return "", "", fmt.Errorf("%w: want a Messenger username or account number", network.ErrBadIdentifier)
+	}
+	return wire.ByUsername, name, nil
+}
+
+// codec spells messages by one form of payload.
+type codec struct{ payload Payload }
+
+var _ wire.Codec = codec{}
+
+// NewMessageID is a decimal number of 19 digits, as Messenger's own ids are. Those begin
+// with the time; here all of it follows from seed, so that a repeated message keeps its id.
+func (codec) NewMessageID(seed []byte) string {
+	sum := sha256.Sum256(seed)
+	const positive, large = 1<<63 - 1, 1 << 62
+	return strconv.FormatUint(binary.BigEndian.Uint64(sum[:])&positive|large, 10)
+}
+
+// Encode writes a message. The stanza calls everything a text that is not a file.
+func (c codec) Encode(_ context.Context, message network.Message) (wire.Outgoing, error) {
+	plaintext, err := c.payload.Encode(message)
+	if err != nil {
+		return wire.Outgoing{}, err
+	}
+	return wire.Outgoing{Type: "text", Plaintext: plaintext}, nil
+}
+
+// Decode reads a message.
+func (c codec) Decode(in wire.Incoming, self, peer network.Address) (network.Content, *network.MessageID, error) {
+	return c.payload.Decode(in.Plaintext, in.Franking, self, peer)
+}

@@ -1,0 +1,191 @@
+// Package wiretest brings what tests of a network's accounts need: one simulated
+// network, one provider on it, logins and people in the words of networktest. The
+// networks differ in a [Product] only.
+//
+// It is for tests alone, and knows no content of messages.
+package wiretest
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	_ "github.com/mattn/go-sqlite3" // the driver of the stores
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+	"go.mau.fi/util/dbutil"
+
+	"causeway/database"
+	"causeway/network"
+	"causeway/network/networktest"
+	"causeway/simulator/meta"
+	"causeway/wire"
+)
+
+// Product is what differs between the networks.
+type Product struct {
+	Network network.Network
+	// Open makes the client under test.
+	Open func(wire.Login) network.Client
+	// Person puts the number-th person into the network; Identifier is what users find them by.
+	Person     func(net *meta.Network, number int64) *meta.Person
+	Identifier func(*meta.Person) string
+	// Unknown is a well-formed identifier of nobody, Malformed one that nobody can have.
+	Unknown, Malformed string
+}
+
+// World is the one simulated network of a test process: its trust root is the
+// process's, so that there cannot be two.
+type World struct {
+	Net      *meta.Network
+	product  Product
+	provider *provider
+	people   atomic.Int64
+	accounts atomic.Int64
+}
+
+var _ networktest.Harness = (*World)(nil)
+
+// Run makes the world, hands it over, and runs the tests: the whole of a TestMain. It
+// returns the exit code, which also counts what the network found wrong.
+func Run(m *testing.M, product Product, use func(*World), options ...meta.Option) int {
+	net, err := meta.New(append([]meta.Option{meta.Profile(meta.Timing), meta.Logf(func(string, ...any) {})}, options...)...)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer net.Close()
+	p, err := newProvider()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer p.server.Close()
+	if err = net.AddIntegrator(meta.Integrator{ID: Integrator, Name: "Causeway", IdentifierType: "email", Issuer: p.server.URL}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	net.ExpectFinding("token-invalid") // parts of the suite send such tokens
+	use(&World{Net: net, product: product, provider: p})
+	code := m.Run()
+	for _, finding := range net.Findings() {
+		if !finding.Expected {
+			fmt.Fprintf(os.Stderr, "finding (seed %d): %s: %s\n", net.SeedInUse(), finding.Kind, finding.Detail)
+			code = max(code, 1)
+		}
+	}
+	if code != 0 && os.Getenv("SHOW_WIRE") != "" {
+		fmt.Fprintln(os.Stderr, net.Transcript())
+	}
+	return code
+}
+
+// Login implements [networktest.Harness].
+func (w *World) Login(t *testing.T, handler network.Handler) networktest.Login {
+	return w.Enlisted(t, handler)
+}
+
+// Enlisted is a new account over a store of its own.
+func (w *World) Enlisted(t *testing.T, handler network.Handler) *Login {
+	t.Helper()
+	store := OpenStore(t)
+	keys, err := wire.CreateKeys(t.Context(), store)
+	require.NoError(t, err)
+	number := w.accounts.Add(1)
+	user := &account{
+		provider: w.provider, product: w.product.Network, keys: keys,
+		subject: fmt.Sprintf("u_%d", number), email: fmt.Sprintf("alice%d@localhost", number),
+	}
+	require.NoError(t, user.enlist(w.Net.EnlistmentURL()))
+	return w.open(t, user, store, handler)
+}
+
+// Again is an account's login as a new process makes it, from its rows alone.
+func (w *World) Again(t *testing.T, old *Login, handler network.Handler) *Login {
+	t.Helper()
+	keys, err := wire.LoadKeys(t.Context(), old.Store)
+	require.NoError(t, err)
+	user := &account{
+		provider: old.account.provider, product: old.account.product, keys: keys, subject: old.account.subject,
+		email: old.account.email, number: old.account.number, chatURL: old.account.chatURL,
+	}
+	return w.open(t, user, old.Store, handler)
+}
+
+func (w *World) open(t *testing.T, user *account, store wire.Store, handler network.Handler) *Login {
+	root := w.Net.Root()
+	return &Login{world: w, account: user, Store: store, client: w.product.Open(wire.Login{
+		Self:         network.Interop(w.product.Network, Integrator, user.number),
+		Keys:         user.keys,
+		Store:        store,
+		Endpoint:     wire.Endpoint{Host: w.Net.ChatAddr(), TrustRoot: root[:]},
+		ChatURL:      user.chatURL,
+		Token:        func(context.Context) (string, error) { return user.token("connect") },
+		ReadReceipts: true,
+		Handler:      handler,
+		Log:          zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.DebugLevel),
+	})}
+}
+
+// OpenStore is a Signal store in a database of its own.
+func OpenStore(t *testing.T) wire.Store {
+	t.Helper()
+	path := (&url.URL{Path: filepath.Join(t.TempDir(), "test.db")}).EscapedPath()
+	raw, err := sql.Open("sqlite3", "file:"+path+"?_foreign_keys=on&_journal_mode=WAL&_synchronous=NORMAL&_txlock=immediate&_busy_timeout=5000")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, raw.Close()) })
+	bridge, err := dbutil.NewWithDB(raw, "sqlite3")
+	require.NoError(t, err)
+	db := database.New(bridge)
+	require.NoError(t, db.Upgrade(t.Context()))
+	return db.SignalStore("login")
+}
+
+// Person implements [networktest.Harness].
+func (w *World) Person(t *testing.T) networktest.Person {
+	p := w.Somebody()
+	require.NoError(t, p.OptIn(Integrator))
+	return p
+}
+
+// Stranger implements [networktest.Harness].
+func (w *World) Stranger(*testing.T) networktest.Person { return w.Somebody() }
+
+// Somebody is a new person who has not turned on third-party chats.
+func (w *World) Somebody() Person {
+	return Person{Person: w.product.Person(w.Net, w.people.Add(1)), product: w.product}
+}
+
+// Unknown implements [networktest.Harness].
+func (w *World) Unknown() string { return w.product.Unknown }
+
+// Malformed implements [networktest.Harness].
+func (w *World) Malformed() string { return w.product.Malformed }
+
+// Login is an account of the provider.
+type Login struct {
+	// Store is what the account keeps.
+	Store   wire.Store
+	world   *World
+	account *account
+	client  network.Client
+}
+
+// Client implements [networktest.Login].
+func (l *Login) Client() network.Client { return l.client }
+
+// Drop implements [networktest.Login].
+func (l *Login) Drop() { l.world.Net.DropConnections(l.account.number, "reset") }
+
+// Token implements [networktest.Login].
+func (l *Login) Token(state networktest.TokenState) {
+	l.account.mu.Lock()
+	defer l.account.mu.Unlock()
+	l.account.expired = state == networktest.ExpiredToken
+	l.account.foreign = state == networktest.ForeignToken
+}
