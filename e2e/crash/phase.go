@@ -44,7 +44,7 @@ func (r *runner) play(ctx context.Context, phase Phase) error {
 	if kills == 0 && phase.Kills > 0 {
 		r.problem("%s was never reached", phase.Name)
 	}
-	err := r.inPeace(ctx, func() error {
+	err := r.inPeace(ctx, func(*life) error {
 		r.learnRooms()
 		r.talk.speak(ctx, phase.Name, left, r.chats)
 		return r.arrive(ctx, phase)

@@ -10,6 +10,7 @@ import (
 	mrand "math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"causeway/e2e/crash/checker"
@@ -60,7 +61,7 @@ func Run(ctx context.Context, options Options, phases []Phase) (result *Result, 
 	}
 	following, stop := context.WithCancel(ctx)
 	defer stop()
-	if err = r.inPeace(ctx, func() error { return r.settle(ctx) }); err != nil {
+	if err = r.inPeace(ctx, func(l *life) error { return r.settle(ctx, l) }); err != nil {
 		return nil, err
 	}
 	go r.watch.follow(following)
@@ -72,8 +73,13 @@ func Run(ctx context.Context, options Options, phases []Phase) (result *Result, 
 			return nil, err
 		}
 	}
-	if err = r.inPeace(ctx, func() error { return r.calmDown(ctx) }); err != nil {
+	if err = r.inPeace(ctx, func(*life) error { return r.calmDown(ctx) }); err != nil {
 		return nil, err
+	}
+	for _, sign := range []string{"panic: ", "goroutine 1 [", "WARNING: DATA RACE"} {
+		if strings.Contains(r.stage.Bridge.Log(), sign) {
+			r.problem("the bridge's log has %q in it", sign)
+		}
 	}
 	record := r.record()
 	r.result.Verdict, r.result.Refused, r.result.Took = checker.Check(record), r.talk.refused, time.Since(began)
@@ -81,25 +87,25 @@ func Run(ctx context.Context, options Options, phases []Phase) (result *Result, 
 }
 
 // inPeace runs something while the bridge runs undisturbed, and ends the bridge by SIGKILL.
-func (r *runner) inPeace(ctx context.Context, do func() error) error {
-	life, err := r.begin("")
+func (r *runner) inPeace(ctx context.Context, do func(*life) error) error {
+	l, err := r.begin("")
 	if err != nil {
 		return err
 	}
-	defer life.end()
+	defer l.end()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- do() }()
+	go func() { done <- do(l) }()
 	select {
 	case err = <-done:
-	case <-life.process.Done():
-		err = fmt.Errorf("the bridge ended by itself: %w\n%s", life.process.Err(), life.process.Tail())
+	case <-l.process.Done():
+		err = fmt.Errorf("the bridge ended by itself: %w\n%s", l.process.Err(), l.process.Tail())
 		cancel()
 		<-done
 	}
 	if err != nil && ctx.Err() == nil {
-		err = fmt.Errorf("%w\nthe end of the bridge's log:\n%s", err, life.process.Tail())
+		err = fmt.Errorf("%w\nthe end of the bridge's log:\n%s", err, l.process.Tail())
 	}
 	return err
 }

@@ -115,9 +115,12 @@ func (w *world) close() (err error) {
 }
 
 // settle brings users and people in and opens a chat for each pair, while the bridge runs undisturbed.
-func (w *world) settle(ctx context.Context) error {
+func (w *world) settle(ctx context.Context, l *life) error {
 	ctx, cancel := context.WithTimeout(ctx, setupLimit)
 	defer cancel()
+	if err := w.await(ctx, "the bridge", func() bool { return stage.Ready(l.process) }); err != nil {
+		return err
+	}
 	for i := range w.options.People {
 		if _, err := w.newPerson(fmt.Sprintf("person%d", i+1)); err != nil {
 			return err

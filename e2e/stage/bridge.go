@@ -90,8 +90,7 @@ func (b *Bridge) Start(ctx context.Context) error {
 	b.process = process
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	// The log and not the bridge's own ready page, which races with the start in the library.
-	for !strings.Contains(process.Output(), started) {
+	for !Ready(process) {
 		select {
 		case <-process.Done():
 			return fmt.Errorf("failed to start the bridge: it ended with %v\n%s", process.Err(), process.Tail())
@@ -110,6 +109,10 @@ func (b *Bridge) Launch(environment ...string) (*child.Process, error) {
 	// The test homeserver announces an old version of the specification, hence the flag.
 	return child.StartWith(environment, b.Dir, "bridge", b.binary, "--ignore-unsupported-server")
 }
+
+// Ready says whether a launched bridge has come up. It reads the log and not the bridge's own ready page,
+// which races with the start in the library.
+func Ready(process *child.Process) bool { return strings.Contains(process.Output(), started) }
 
 // Stop asks the bridge to end and waits for it; an exit status other than 0 is an error.
 func (b *Bridge) Stop() error {
