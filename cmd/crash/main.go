@@ -124,6 +124,9 @@ func one(ctx context.Context, name string, options crash.Options, phases []crash
 		kills += count
 	}
 	fmt.Printf("%s: %s\n%d kills in %.0f s; %d lines were not accepted\n", name, result.Verdict, kills, result.Took.Seconds(), result.Refused)
+	if all := result.Recoveries; len(all) > 0 {
+		fmt.Printf("first line after a start: median %.2f s, slowest %.2f s of %d\n", all[len(all)/2].Seconds(), all[len(all)-1].Seconds(), len(all))
+	}
 	for _, problem := range result.Problems {
 		fmt.Println("problem:", problem)
 	}

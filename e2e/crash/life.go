@@ -26,6 +26,9 @@ type life struct {
 
 // begin starts the bridge with a schedule of failpoints.
 func (r *runner) begin(schedule string) (*life, error) {
+	if first := r.watch.begin(); first > 0 {
+		r.result.Recoveries = append(r.result.Recoveries, first)
+	}
 	process, err := r.stage.Bridge.Launch(envSchedule+"="+schedule, envSeed+"="+fmt.Sprint(r.options.Seed))
 	return &life{runner: r, process: process, began: time.Now()}, err
 }

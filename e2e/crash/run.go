@@ -10,6 +10,7 @@ import (
 	mrand "math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ type Result struct {
 	Kills map[string]int
 	// Refused is how many lines were not accepted, and so promised to nobody.
 	Refused int
-	// Recoveries is how long after each start the first line appeared, where one did.
+	// Recoveries is how long after each start the first line appeared, where one did, in order of length.
 	Recoveries []time.Duration
 	// Problems are what went wrong apart from the lines, such as a bridge that ended by itself.
 	Problems []string
@@ -81,6 +82,7 @@ func Run(ctx context.Context, options Options, phases []Phase) (result *Result, 
 			r.problem("the bridge's log has %q in it", sign)
 		}
 	}
+	slices.Sort(r.result.Recoveries)
 	record := r.record()
 	r.result.Verdict, r.result.Refused, r.result.Took = checker.Check(record), r.talk.refused, time.Since(began)
 	return r.result, save(filepath.Join(options.Dir, "record.json"), record)

@@ -19,10 +19,13 @@ type watch struct {
 	mu    sync.Mutex
 	seen  map[string]bool
 	last  time.Time
+	// began is when the bridge was started last, first how long it took from then until something appeared, 0 before.
+	began time.Time
+	first time.Duration
 }
 
 func newWatch(w *world) *watch {
-	return &watch{world: w, seen: map[string]bool{}, last: time.Now()}
+	return &watch{world: w, seen: map[string]bool{}, last: time.Now(), began: time.Now()}
 }
 
 // follow takes note of what homeserver and phones show until ctx ends.
@@ -50,6 +53,18 @@ func (v *watch) note(text string) {
 	defer v.mu.Unlock()
 	v.seen[text] = true
 	v.last = time.Now()
+	if v.first == 0 {
+		v.first = v.last.Sub(v.began)
+	}
+}
+
+// begin notes that the bridge starts. It returns how long the first line has taken after the start before.
+func (v *watch) begin() (first time.Duration) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	first = v.first
+	v.began, v.first = time.Now(), 0
+	return first
 }
 
 func (v *watch) has(text string) bool {
