@@ -18,6 +18,7 @@ import (
 	"time"
 )
 
+// onceLimit bounds the scripted conversation. Building before it takes as long as the machine needs.
 const onceLimit = 5 * time.Minute
 
 func main() {
@@ -34,9 +35,7 @@ func main() {
 
 func run(ctx context.Context, once bool, port int) error {
 	if once {
-		bounded, cancel := context.WithTimeout(ctx, onceLimit)
-		defer cancel()
-		ctx, port = bounded, 0
+		port = 0
 	}
 	h, err := open(ctx, port)
 	if err != nil {
@@ -46,7 +45,9 @@ func run(ctx context.Context, once bool, port int) error {
 		return err
 	}
 	if once {
-		err = h.play(ctx)
+		bounded, cancel := context.WithTimeout(ctx, onceLimit)
+		defer cancel()
+		err = h.play(bounded)
 	} else {
 		err = h.host(ctx)
 	}
