@@ -6,7 +6,7 @@ STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.7.0
 FUZZTIME ?= 10s
 TESTTIME ?= 10m
 
-.PHONY: help build demo demo-once test check format vet lint fuzz homeserver clean
+.PHONY: help build demo demo-once demo-crash crash crash-slice test check format vet lint fuzz homeserver clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,15 @@ demo: ## a first look: homeserver, simulated WhatsApp and the bridge; Ctrl-C end
 
 demo-once: ## the same, playing a scripted conversation and printing it
 	@go build -o build/demo ./cmd/demo && exec build/demo -once
+
+demo-crash: ## the same with another conversation, while the bridge is killed again and again
+	@go build -o build/demo ./cmd/demo && exec build/demo -crash
+
+crash: ## kill the bridge at every failpoint and 300 times at random, and count what is missing (an hour; PostgreSQL at CAUSEWAY_TEST_POSTGRES)
+	@go build -o build/crash ./cmd/crash && exec build/crash -messages 200 -kills 150 -random-messages 10000 -limit 3h
+
+crash-slice: ## five minutes of it
+	@go build -o build/crash ./cmd/crash && exec build/crash -messages 20 -kills 10 -random-messages 500 -limit 15m
 
 test: homeserver ## all tests, with the race detector
 	go test -race -timeout $(TESTTIME) ./...

@@ -3,6 +3,7 @@
 // machine alone, and says how to look at them with any Matrix client. Ctrl-C ends it all.
 //
 // With -once it plays a scripted conversation instead, prints what each side saw, and fails if anything is missing.
+// With -crash it does so while the bridge is killed again and again.
 //
 // It is for looking and not for keeping: nothing survives its end.
 package main
@@ -23,18 +24,19 @@ const onceLimit = 5 * time.Minute
 
 func main() {
 	once := flag.Bool("once", false, "play a scripted conversation, print it and exit")
+	storm := flag.Bool("crash", false, "the same with another conversation, while the bridge is killed again and again")
 	port := flag.Int("port", 8008, "the homeserver's port on loopback; 0 for any free one")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *once, *port); err != nil {
+	if err := run(ctx, *once, *storm, *port); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, once bool, port int) error {
-	if once {
+func run(ctx context.Context, once, storm bool, port int) error {
+	if once || storm {
 		port = 0
 	}
 	h, err := open(ctx, port)
@@ -44,11 +46,14 @@ func run(ctx context.Context, once bool, port int) error {
 		}
 		return err
 	}
-	if once {
-		bounded, cancel := context.WithTimeout(ctx, onceLimit)
-		defer cancel()
+	bounded, cancel := context.WithTimeout(ctx, onceLimit)
+	defer cancel()
+	switch {
+	case storm:
+		err = h.crash(bounded)
+	case once:
 		err = h.play(bounded)
-	} else {
+	default:
 		err = h.host(ctx)
 	}
 	return errors.Join(err, h.close())

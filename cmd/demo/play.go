@@ -46,7 +46,7 @@ func (h *house) play(ctx context.Context) error {
 
 const (
 	botChat = "Element, chat with the bot"
-	element = "Element, room with Anna"
+	element = "Element, the room"
 	phone   = "Anna's phone"
 )
 
