@@ -11,7 +11,8 @@ import (
 const deepest = 8
 
 // Schema is a closed set of protobuf fields: those that each message type may have,
-// and no others, at any depth, and of members that exclude each other only one. Bytes that hold a message of their own are checked apart.
+// and no others, at any depth; none twice, and of members that exclude each other only
+// one. Bytes that hold a message of their own are checked apart.
 type Schema map[protoreflect.FullName]map[protoreflect.FieldNumber]bool
 
 // Allow adds fields of a message type to the schema.
@@ -37,7 +38,7 @@ func (s Schema) check(raw []byte, message protoreflect.MessageDescriptor, depth 
 		return fmt.Errorf("nested too deep")
 	}
 	allowed := s[message.FullName()]
-	chosen := make(map[protoreflect.FullName]bool)
+	seen := make(map[protoreflect.FullName]bool)
 	for len(raw) > 0 {
 		number, kind, n := protowire.ConsumeTag(raw)
 		if n < 0 {
@@ -51,15 +52,17 @@ func (s Schema) check(raw []byte, message protoreflect.MessageDescriptor, depth 
 		value := raw[:size]
 		raw = raw[size:]
 		field := message.Fields().ByNumber(number)
-		if !allowed[number] || field == nil || !carries(field, kind) {
+		if !allowed[number] || !carries(field, kind) {
 			return fmt.Errorf("field %d of %s", number, message.Name())
 		}
-		if choice := field.ContainingOneof(); choice != nil {
-			if chosen[choice.FullName()] {
-				return fmt.Errorf("more than one %s of %s", choice.Name(), message.Name())
-			}
-			chosen[choice.FullName()] = true
+		if field == nil {
+			continue
 		}
+		name := exclusive(field)
+		if seen[name] && !field.IsList() {
+			return fmt.Errorf("more than one %s", name)
+		}
+		seen[name] = true
 		if field.Kind() == protoreflect.MessageKind {
 			inner, _ := protowire.ConsumeBytes(value)
 			if err := s.check(inner, field.Message(), depth+1); err != nil {
@@ -70,8 +73,20 @@ func (s Schema) check(raw []byte, message protoreflect.MessageDescriptor, depth 
 	return nil
 }
 
-// carries says whether a field is encoded as a wire type; repeated numbers may also be packed.
+// exclusive is what a field may stand for only once: itself, or the choice that it belongs to.
+func exclusive(field protoreflect.FieldDescriptor) protoreflect.FullName {
+	if choice := field.ContainingOneof(); choice != nil {
+		return choice.FullName()
+	}
+	return field.FullName()
+}
+
+// carries says whether a field is encoded as a wire type; repeated numbers may also be
+// packed. A field that is allowed but not described, as the library is older, is a text.
 func carries(field protoreflect.FieldDescriptor, kind protowire.Type) bool {
+	if field == nil {
+		return kind == protowire.BytesType
+	}
 	wanted := protowire.VarintType
 	switch field.Kind() {
 	case protoreflect.StringKind, protoreflect.BytesKind, protoreflect.MessageKind:
