@@ -21,15 +21,19 @@ import (
 	"causeway/wire"
 )
 
-const integrator = 12
+const (
+	integrator = 12
+	pushSecret = "correct horse battery staple 0123"
+)
 
 // startProvider starts a provider that the simulated network knows, under an address of its own.
-func startProvider(t *testing.T, net *meta.Network) (*interop.Provider, *database.Database) {
+func startProvider(t *testing.T, net *meta.Network, changes ...func(*interop.Config, *interop.Environment)) (*interop.Provider, *database.Database) {
 	t.Helper()
 	var handler atomic.Pointer[http.Handler]
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*handler.Load()).ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
-	require.NoError(t, net.AddIntegrator(meta.Integrator{ID: integrator, Name: "Example", IdentifierType: "email", Issuer: server.URL}))
+	require.NoError(t, net.AddIntegrator(meta.Integrator{ID: integrator, Name: "Example", IdentifierType: "email", Issuer: server.URL,
+		PushURL: server.URL + "/interop/push", PushSecret: pushSecret, MediaBase: server.URL + "/media"}))
 
 	path := (&url.URL{Path: filepath.Join(t.TempDir(), "test.db")}).EscapedPath()
 	raw, err := sql.Open("sqlite3", "file:"+path+"?_foreign_keys=on&_journal_mode=WAL&_txlock=immediate&_busy_timeout=5000")
@@ -40,11 +44,16 @@ func startProvider(t *testing.T, net *meta.Network) (*interop.Provider, *databas
 	db := database.New(wrapped)
 	require.NoError(t, db.Upgrade(t.Context()))
 
-	provider, err := interop.New(interop.Config{
+	cfg, env := interop.Config{
 		Enabled: true, Integrator: interop.IntegratorConfig{ID: integrator, Name: "Example"},
 		ChatURL: net.ChatURL(), EnlistmentURL: net.EnlistmentURL(), MetaIssuer: net.MetaIssuer(),
 		Token: interop.TokenConfig{Issuer: server.URL},
-	}, interop.Environment{Domain: "example.eu", StateDir: t.TempDir(), Software: "causeway/test"}, db, zerolog.Nop())
+		Push:  interop.PushConfig{Secret: pushSecret}, Media: interop.MediaConfig{BaseURL: server.URL + "/media"},
+	}, interop.Environment{Domain: "example.eu", StateDir: t.TempDir(), Software: "causeway/test"}
+	for _, change := range changes {
+		change(&cfg, &env)
+	}
+	provider, err := interop.New(cfg, env, db, zerolog.Nop())
 	require.NoError(t, err)
 	public := provider.Handler()
 	handler.Store(&public)
