@@ -12,6 +12,7 @@ import (
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/commands"
 	"maunium.net/go/mautrix/bridgev2/matrix/mxmain"
+	"maunium.net/go/mautrix/event"
 	"maunium.net/go/mautrix/id"
 )
 
@@ -39,6 +40,10 @@ func Compose(main *mxmain.BridgeMain) error {
 		composeCommands(processor, main.Matrix)
 		main.Bridge.Commands = ownLogger{processor}
 	}
+	// bridgev2 reads a sticker's type for a checkpoint while it writes it for the room. Nobody collects checkpoints here.
+	main.Matrix.EventProcessor.PrependHandler(event.EventSticker, func(_ context.Context, sticker *event.Event) {
+		sticker.Mautrix.CheckpointSent = true
+	})
 	main.Matrix.AS.HTTPClient.Jar = nil
 	main.Matrix.AS.HTTPClient.Transport = homeserverTransport(main.Matrix.AS.HTTPClient.Transport)
 	return nil

@@ -31,6 +31,8 @@ const (
 	// waitLimit bounds one wait within it.
 	waitLimit = 30 * time.Second
 	password  = "correct horse"
+	// mediaPath is where the network finds our files.
+	mediaPath = "/media"
 	logTail   = 60_000
 
 	// logLevelEnv names the environment variable that makes the bridge's log say more, such as debug, when looking
@@ -132,12 +134,14 @@ func (w *world) newHouse(path string, number int, set settings) *house {
 	}
 	require.NoError(w.t, w.net.AddIntegrator(meta.Integrator{
 		ID: number, Name: fmt.Sprintf("Provider %d", number), IdentifierType: "email", Issuer: issuer,
+		MediaBase: provider + mediaPath,
 	}))
 	h := &house{world: w, integrator: number, provider: provider}
 	edit := func(config stage.Config) {
 		if level := os.Getenv(logLevelEnv); level != "" {
 			config.Set("logging.min_level", level)
 		}
+		config.Set("network.interop.media.base_url", provider+mediaPath)
 		if set.edit != nil {
 			set.edit(config)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -21,6 +22,15 @@ type Line struct {
 	Notice bool
 	Body   string
 	Time   time.Time
+	// Content is all that the message says.
+	Content event.MessageEventContent
+}
+
+// Reaction is an emoji on a message.
+type Reaction struct {
+	Sender id.UserID
+	On     id.EventID
+	Key    string
 }
 
 // Room is a room as its user's client sees it.
@@ -31,6 +41,7 @@ type Room struct {
 	membership event.Membership
 	state      map[stateKey]json.RawMessage
 	lines      []Line
+	reactions  map[id.EventID]Reaction
 	events     map[id.EventID]bool
 	receipts   map[id.UserID][]id.EventID
 	typing     []id.UserID
@@ -50,6 +61,13 @@ func (r *Room) Lines() []Line {
 	r.client.mu.Lock()
 	defer r.client.mu.Unlock()
 	return slices.Clone(r.lines)
+}
+
+// Reactions are those that stand in the room, by their own ids.
+func (r *Room) Reactions() map[id.EventID]Reaction {
+	r.client.mu.Lock()
+	defer r.client.mu.Unlock()
+	return maps.Clone(r.reactions)
 }
 
 // State reads a state event's content into content and says whether there is one.

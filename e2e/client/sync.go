@@ -42,6 +42,7 @@ func (c *Client) room(roomID id.RoomID) *Room {
 	room := &Room{
 		ID: roomID, client: c,
 		state: map[stateKey]json.RawMessage{}, events: map[id.EventID]bool{}, receipts: map[id.UserID][]id.EventID{},
+		reactions: map[id.EventID]Reaction{},
 	}
 	c.rooms[roomID] = room
 	c.order = append(c.order, roomID)
@@ -74,13 +75,26 @@ func (r *Room) takeOne(evt *event.Event) {
 		r.state[stateKey{evt.Type.Type, *evt.StateKey}] = content
 		r.note("state %s %q by %s: %s", evt.Type.Type, *evt.StateKey, evt.Sender, content)
 	case evt.Type.Type == "m.room.message":
-		var message struct{ MsgType, Body string }
+		var message event.MessageEventContent
 		_ = json.Unmarshal(content, &message) // a message without a body is an empty line
 		r.lines = append(r.lines, Line{
-			ID: evt.ID, Sender: evt.Sender, Notice: message.MsgType == "m.notice",
-			Body: message.Body, Time: time.UnixMilli(evt.Timestamp),
+			ID: evt.ID, Sender: evt.Sender, Notice: message.MsgType == event.MsgNotice,
+			Body: message.Body, Time: time.UnixMilli(evt.Timestamp), Content: message,
 		})
 		r.note("%s %s %s: %s", message.MsgType, evt.ID, evt.Sender, message.Body)
+	case evt.Type.Type == "m.reaction":
+		var reaction event.ReactionEventContent
+		_ = json.Unmarshal(content, &reaction) // a reaction to nothing then
+		r.reactions[evt.ID] = Reaction{Sender: evt.Sender, On: reaction.RelatesTo.EventID, Key: reaction.RelatesTo.Key}
+		r.note("reaction %s by %s to %s: %s", evt.ID, evt.Sender, reaction.RelatesTo.EventID, reaction.RelatesTo.Key)
+	case evt.Type.Type == "m.room.redaction":
+		var redaction event.RedactionEventContent
+		_ = json.Unmarshal(content, &redaction) // old rooms name the event outside of the content
+		if redaction.Redacts == "" {
+			redaction.Redacts = evt.Redacts
+		}
+		delete(r.reactions, redaction.Redacts)
+		r.note("redaction by %s of %s", evt.Sender, redaction.Redacts)
 	case evt.Type.Type == "m.receipt":
 		r.takeReceipts(content)
 	case evt.Type.Type == "m.typing":
