@@ -138,7 +138,7 @@ func newMediaWorld(t *testing.T) *mediaWorld {
 
 func (w *mediaWorld) restart(t *testing.T) {
 	t.Helper()
-	w.start(t, func(cfg *Config) {
+	w.startSettled(t, func(cfg *Config) {
 		cfg.MetaIssuer, cfg.Media.BaseURL = w.proxy.server.URL, mediaBase
 	})
 }

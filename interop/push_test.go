@@ -70,7 +70,7 @@ func newPushWorld(t *testing.T) *pushWorld {
 
 func (w *pushWorld) restart(t *testing.T) {
 	t.Helper()
-	w.start(t, func(cfg *Config) {
+	w.startSettled(t, func(cfg *Config) {
 		cfg.Push.Secret, cfg.Media.BaseURL = testPushSecret, mediaBase
 	})
 }

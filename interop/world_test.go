@@ -46,6 +46,7 @@ type registry struct {
 	mutex   sync.Mutex
 	entries []*entry
 	posts   int
+	lists   int
 	// down makes it answer 503.
 	down bool
 }
@@ -81,6 +82,7 @@ func (r *registry) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	case http.MethodDelete:
 		r.withdraw(w, id, request.URL.Query())
 	default:
+		r.lists++
 		var items []string
 		for _, e := range r.entries {
 			items = append(items, e.body())
@@ -196,6 +198,19 @@ func (w *world) start(t *testing.T, changes ...func(*Config)) {
 	issuer := "http://" + provider.Addr()
 	w.registry.issuer.Store(&issuer)
 	t.Cleanup(provider.Stop)
+}
+
+// startSettled starts the provider and waits until it has compared its records with the
+// network's: a clock that is moved on meanwhile would make the tokens of that too old.
+func (w *world) startSettled(t *testing.T, changes ...func(*Config)) {
+	t.Helper()
+	lists := func() (count int) {
+		w.registry.change(func() { count = w.registry.lists })
+		return count
+	}
+	before := lists()
+	w.start(t, changes...)
+	require.Eventually(t, func() bool { return lists() > before }, 10*time.Second, time.Millisecond)
 }
 
 func openDatabase(t *testing.T) *database.Database {
