@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -32,12 +33,12 @@ var errBad = errors.New("not every message has arrived as it should")
 
 // flags are what the command line says.
 type flags struct {
-	points, database, profile, dir, again string
-	lines, randomLines, kills             int
-	limit, patience                       time.Duration
-	rate                                  float64
-	seed                                  uint64
-	forget                                bool
+	points, database, profile, dir, again, control string
+	lines, randomLines, kills                      int
+	limit, patience                                time.Duration
+	rate                                           float64
+	seed                                           uint64
+	forget                                         bool
 }
 
 func main() {
@@ -54,6 +55,7 @@ func main() {
 	flag.StringVar(&f.profile, "profile", string(meta.Faults), "how much the network misbehaves: calm, timing or faults")
 	flag.StringVar(&f.dir, "dir", "", "where records and logs are kept; a folder that is removed after a good run if empty")
 	flag.BoolVar(&f.forget, "forget", true, "the homeserver forgets transaction ids at each kill")
+	flag.StringVar(&f.control, "control", "", "take a means away, and expect the run to be bad: early-answer or random-transactions")
 	flag.StringVar(&f.again, "check", "", "judge this record of an earlier run and do nothing else")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -73,6 +75,9 @@ func run(ctx context.Context, f flags) error {
 	profile, err := meta.ParseProfile(f.profile)
 	if err != nil {
 		return err
+	}
+	if f.control != "" && !slices.Contains(crash.Controls(), crash.Control(f.control)) {
+		return fmt.Errorf("unknown control %q: want one of %q", f.control, crash.Controls())
 	}
 	urls, err := databases(f.database)
 	if err != nil {
@@ -96,7 +101,7 @@ func run(ctx context.Context, f flags) error {
 		}
 		options := crash.Options{
 			Binary: binary, Dir: filepath.Join(dir, name), Seed: f.seed, Profile: profile, Postgres: url,
-			Rate: f.rate, Patience: f.patience, Forget: f.forget, Log: os.Stdout,
+			Rate: f.rate, Patience: f.patience, Forget: f.forget, Control: crash.Control(f.control), Log: os.Stdout,
 		}
 		if err = one(ctx, name, options, phases(f)); err != nil {
 			return fmt.Errorf("%w; seed %d, files in %s", err, f.seed, dir)
@@ -170,7 +175,10 @@ func phases(f flags) (phases []crash.Phase) {
 func databases(which string) (urls []string, err error) {
 	postgres := os.Getenv(postgresEnv)
 	switch {
-	case which == "sqlite", which == "both" && postgres == "":
+	case which == "sqlite":
+		return []string{""}, nil
+	case which == "both" && postgres == "":
+		fmt.Println("SQLite alone: " + postgresEnv + " is not set")
 		return []string{""}, nil
 	case which == "both":
 		return []string{"", postgres}, nil

@@ -31,6 +31,8 @@ type Options struct {
 	Patience, Silence time.Duration
 	// Forget makes the homeserver forget the transaction ids that it has seen at each kill.
 	Forget bool
+	// Control takes one of the bridge's means away; empty for a run that must be good.
+	Control Control
 	// Edit changes the bridge's configuration; may be nil.
 	Edit func(stage.Config)
 	// Log takes the progress.

@@ -31,6 +31,7 @@ type world struct {
 	people  []*meta.Person
 	chats   []*chat
 	dropDB  func() error
+	proxies []func()
 }
 
 // user is a Matrix user with an account on the network.
@@ -72,6 +73,10 @@ func open(ctx context.Context, options Options) (w *world, err error) {
 	if err = w.net.AddIntegrator(meta.Integrator{ID: integrator, Name: "Causeway", IdentifierType: "email", Issuer: provider}); err != nil {
 		return w, err
 	}
+	address, err := w.homeserverURL()
+	if err != nil {
+		return w, err
+	}
 	driver, uri, err := w.database(ctx)
 	if err != nil {
 		return w, err
@@ -89,12 +94,12 @@ func open(ctx context.Context, options Options) (w *world, err error) {
 				options.Edit(config)
 			}
 		},
-	}, w.hs.URL())
+	}, address)
 	if err != nil {
 		return w, err
 	}
 	for _, path := range w.stage.Registrations() {
-		if err = w.hs.LoadAppservice(path); err != nil {
+		if err = w.register(ctx, path); err != nil {
 			return w, err
 		}
 	}
@@ -107,6 +112,9 @@ func (w *world) close() (err error) {
 	}
 	if w.hs != nil {
 		w.hs.Close()
+	}
+	for _, end := range w.proxies {
+		end()
 	}
 	if w.dropDB != nil {
 		err = w.dropDB()
