@@ -14,6 +14,7 @@ import (
 // The model's lock guards it.
 type device struct {
 	jid        types.JID
+	product    string // never changes, and may be read without the lock
 	enlistment *enlistment
 	keys       publicKeys
 	uploaded   bool // keys came over the chat connection at least once
@@ -45,7 +46,7 @@ func (n *Network) deviceOf(e *enlistment) *device {
 	name := e.deviceName()
 	d := n.devices[name]
 	if d == nil {
-		d = &device{jid: e.jid(), flight: map[string]*queued{}, taken: map[string]stamp{}, retries: map[string]int{},
+		d = &device{jid: e.jid(), product: e.Product, flight: map[string]*queued{}, taken: map[string]stamp{}, retries: map[string]int{},
 			refused: map[string]time.Time{}, partners: map[string]bool{}}
 		n.devices[name] = d
 	}

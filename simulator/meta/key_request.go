@@ -53,9 +53,9 @@ func (n *Network) bundleForClient(d *device, jid types.JID) binary.Node {
 		n.finding("device-not-zero", fmt.Sprintf("%s: asked for keys of device %d", jidText(d.jid), jid.Device))
 		return errorUser(jid, codeNotFound)
 	}
-	u := n.personAt(d.enlistment.Product, jid)
+	u := n.personAt(d.product, jid)
 	switch {
-	case jid.Server != serverOf(d.enlistment.Product):
+	case jid.Server != serverOf(d.product):
 		n.finding("not-by-lid", fmt.Sprintf("%s: asked for keys by %s", jidText(d.jid), jid.Server))
 		return errorUser(jid, codeMalformed)
 	case u == nil || !u.eligible():

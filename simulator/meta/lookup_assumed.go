@@ -35,7 +35,7 @@ func (n *Network) lookup(d *device, asked binary.Node) ([]binary.Node, int) {
 	for _, child := range children {
 		answer := binary.Node{Tag: "user", Attrs: maps.Clone(child.Attrs)}
 		find := n.findByPhone
-		if d.enlistment.Product == productMessenger {
+		if d.product == productMessenger {
 			find = n.findOnMessenger
 		}
 		u, code := find(d, child)

@@ -167,7 +167,7 @@ func (p *Person) NewIdentity() {
 	defer p.n.mu.Unlock()
 	p.user.keys = keys
 	for _, d := range p.n.devices {
-		if d.enlistment.Product == p.user.product && d.partners[p.user.lid.User] {
+		if d.product == p.user.product && d.partners[p.user.lid.User] {
 			p.n.enqueue(d, binary.Node{Tag: "notification", Attrs: binary.Attrs{"from": p.user.lid, "type": "encrypt",
 				"id": fmt.Sprintf("identity-%s-%d", p.user.lid.User, count), "t": p.n.stamp("identity").seconds(),
 			}, Content: []binary.Node{{Tag: "identity"}}})

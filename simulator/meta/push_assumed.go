@@ -167,7 +167,7 @@ func (n *Network) callAbout(d *device, s *pushSeries) {
 			n.mu.Unlock()
 			return
 		}
-		_ = n.call(d.enlistment.Integrator, d.enlistment.Product, PushEvent{"type": "message_waiting", // assumed: U16
+		_ = n.call(d.enlistment.Integrator, d.product, PushEvent{"type": "message_waiting", // assumed: U16
 			"account_id": d.enlistment.Account, "count": max(count, 1), "oldest_at": s.began.Unix()}) // a provider without an address is not called
 		n.mu.Unlock()
 	}

@@ -16,7 +16,7 @@ func (n *Network) receipt(c *connection, d *device, node binary.Node) {
 	id, _ := node.Attrs["id"].(string)
 	kind, _ := node.Attrs["type"].(string)
 	to, _ := node.Attrs["to"].(types.JID)
-	if id == "" || to.Device != 0 || to.Server != serverOf(d.enlistment.Product) {
+	if id == "" || to.Device != 0 || to.Server != serverOf(d.product) {
 		n.finding("bad-receipt", fmt.Sprintf("%s: receipt %q to %s", jidText(d.jid), id, textOf(node.Attrs["to"])))
 		return
 	}
@@ -29,7 +29,7 @@ func (n *Network) receipt(c *connection, d *device, node binary.Node) {
 			return kind != "retry" || q.acked
 		})
 	}
-	u := n.personAt(d.enlistment.Product, to)
+	u := n.personAt(d.product, to)
 	if u == nil || !n.receiptAllowed(d, u, kind, id) {
 		return
 	}

@@ -66,17 +66,17 @@ func (n *Network) readMessage(d *device, node binary.Node) (out outgoing, code i
 	switch {
 	case out.id == "":
 		return wrong("no-id", "no id", codeMalformed)
-	case !slices.Contains(messageKinds(d.enlistment.Product), out.kind):
+	case !slices.Contains(messageKinds(d.product), out.kind):
 		return wrong("bad-message-type", "type "+out.kind, codeMalformed)
 	case out.to.Device != 0:
 		return wrong("device-not-zero", "sent to a device other than 0", codeMalformed)
-	case out.to.Server != serverOf(d.enlistment.Product):
+	case out.to.Server != serverOf(d.product):
 		return wrong("not-by-lid", "sent to server "+out.to.Server, codeMalformed)
 	case node.Attrs["edit"] != nil:
 		return wrong("forbidden-attribute", "edit", codeBadShape)
 	}
 	var problem string
-	if out.enc, problem = n.readEnvelope(d, node); problem == "" && d.enlistment.Product == productMessenger {
+	if out.enc, problem = n.readEnvelope(d, node); problem == "" && d.product == productMessenger {
 		out.beside, problem = besideOf(node)
 	}
 	if problem != "" {
@@ -107,14 +107,14 @@ func (n *Network) readEnvelope(d *device, node binary.Node) (enc binary.Node, pr
 		case "device-identity":
 			n.count("device-identity")
 		default:
-			if d.enlistment.Product != productMessenger || child.Tag != "franking" && child.Tag != "trace" {
+			if d.product != productMessenger || child.Tag != "franking" && child.Tag != "trace" {
 				return enc, "forbidden child " + child.Tag
 			}
 		}
 	}
 	kind, _ := enc.Attrs["type"].(string)
 	version, _ := enc.Attrs["v"].(string)
-	if _, ok := enc.Content.([]byte); !ok || enc.Tag != "enc" || version != encVersion(d.enlistment.Product) || (kind != "pkmsg" && kind != "msg") {
+	if _, ok := enc.Content.([]byte); !ok || enc.Tag != "enc" || version != encVersion(d.product) || (kind != "pkmsg" && kind != "msg") {
 		return enc, "no ciphertext of the product's version and type pkmsg or msg"
 	}
 	return enc, ""
@@ -124,7 +124,7 @@ func (n *Network) readEnvelope(d *device, node binary.Node) (enc binary.Node, pr
 func (n *Network) forward(d *device, out outgoing, at stamp) (stamp, int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	u := n.personAt(d.enlistment.Product, out.to)
+	u := n.personAt(d.product, out.to)
 	if code := n.permitted(d, u, out); code != 0 {
 		return at, code
 	}
@@ -214,7 +214,7 @@ func (n *Network) chatstate(d *device, node binary.Node) {
 	to, _ := node.Attrs["to"].(types.JID)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	u := n.personAt(d.enlistment.Product, to)
+	u := n.personAt(d.product, to)
 	if u == nil {
 		n.finding("bad-chatstate", fmt.Sprintf("%s: typing to %s", jidText(d.jid), jidText(to)))
 		return
