@@ -2,7 +2,6 @@ package whatsapp
 
 import (
 	"fmt"
-	"strings"
 
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"google.golang.org/protobuf/proto"
@@ -64,7 +63,7 @@ func quoteOf(reply *network.MessageID) (*waE2E.ContextInfo, error) {
 	if reply == nil {
 		return nil, nil
 	}
-	participant, err := textJID(reply.Sender)
+	participant, err := wire.TextJID(reply.Sender)
 	if err != nil {
 		return nil, fmt.Errorf("%w: quoted sender: %w", network.ErrUnsupported, err)
 	}
@@ -77,7 +76,7 @@ func quoteOf(reply *network.MessageID) (*waE2E.ContextInfo, error) {
 // decode reads a plaintext of a direct chat between self and peer. Errors wrap
 // [wire.ErrContent]: what is outside the closed schema. A file cannot be opened yet.
 func decode(plaintext []byte, self, peer network.Address) (network.Content, *network.MessageID, error) {
-	if err := checkSubset(plaintext); err != nil {
+	if err := subset().Check(plaintext, &waE2E.Message{}); err != nil {
 		return nil, nil, err
 	}
 	var message waE2E.Message
@@ -91,41 +90,27 @@ func decode(plaintext []byte, self, peer network.Address) (network.Content, *net
 	if err != nil {
 		return nil, nil, err
 	}
-	return content, replyOf(contextOf(&message), self, peer), nil
+	quote := contextOf(&message)
+	return content, wire.Quoted(quote.GetStanzaID(), quote.GetParticipant(), self, peer), nil
 }
 
 // contentOf reads the one content of a message that follows the rules.
 func contentOf(message *waE2E.Message, self, peer network.Address) (network.Content, error) {
 	switch {
 	case message.Conversation != nil:
-		return network.Text{Body: clean(message.GetConversation())}, nil
+		return network.Text{Body: wire.Clean(message.GetConversation())}, nil
 	case message.ExtendedTextMessage != nil:
 		return decodeText(message.ExtendedTextMessage), nil
 	case message.ReactionMessage != nil:
-		return decodeReaction(message.ReactionMessage, self, peer), nil
+		return decodeReaction(message.ReactionMessage, self, peer)
 	}
 	return decodeMedia(message)
 }
 
-// clean makes a foreign text valid UTF-8.
-func clean(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
-
+// contextOf is what a message says of the one that it answers.
 func contextOf(message *waE2E.Message) *waE2E.ContextInfo {
 	if context := message.GetExtendedTextMessage().GetContextInfo(); context != nil {
 		return context
 	}
 	return message.GetImageMessage().GetContextInfo()
-}
-
-// replyOf names the quoted message. A direct chat has two people, so whoever is not
-// self is the peer, in whatever form the phone names them; without a name nothing is quoted.
-func replyOf(context *waE2E.ContextInfo, self, peer network.Address) *network.MessageID {
-	if context.GetStanzaID() == "" || context.GetParticipant() == "" {
-		return nil
-	}
-	sender := peer
-	if quoted, err := parseTextJID(context.GetParticipant()); err == nil && quoted == self {
-		sender = self
-	}
-	return &network.MessageID{Conversation: peer, Sender: sender, ID: clean(context.GetStanzaID())}
 }

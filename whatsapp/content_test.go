@@ -48,14 +48,14 @@ func TestEncodeRefuses(t *testing.T) {
 		want    error
 	}{
 		"empty":       {network.Text{}, network.ErrUnsupported},
-		"too long":    {network.Text{Body: strings.Repeat("a", longestText+1)}, network.ErrTooLarge},
+		"too long":    {network.Text{Body: strings.Repeat("a", wire.LongestText+1)}, network.ErrTooLarge},
 		"unsupported": {network.Unsupported{Type: "poll"}, network.ErrUnsupported},
 		"nothing":     {nil, network.ErrUnsupported},
 	} {
 		_, err := encode(network.Message{Content: test.content}, wire.SealedMedia{})
 		require.ErrorIs(t, err, test.want, name)
 	}
-	_, err := encode(network.Message{Content: network.Text{Body: strings.Repeat("a", longestText)}}, wire.SealedMedia{})
+	_, err := encode(network.Message{Content: network.Text{Body: strings.Repeat("a", wire.LongestText)}}, wire.SealedMedia{})
 	require.NoError(t, err)
 }
 
@@ -149,9 +149,9 @@ func FuzzContent(f *testing.F) {
 		}
 		content, reply, err := decode(raw, self, peer)
 		require.NoError(t, err, "what we write is inside the schema")
-		require.Equal(t, network.Text{Body: clean(body)}, content)
+		require.Equal(t, network.Text{Body: wire.Clean(body)}, content)
 		if reply != nil {
-			require.Equal(t, clean(message.ReplyTo.ID), reply.ID)
+			require.Equal(t, wire.Clean(message.ReplyTo.ID), reply.ID)
 			require.Equal(t, message.ReplyTo.Sender, reply.Sender)
 		}
 	})

@@ -171,7 +171,7 @@ func TestContentOutsideTheSchemaIsRefused(t *testing.T) {
 	defer fault.Remove()
 	id, err := bob.Say(l.client.Self(), "with something new")
 	require.NoError(t, err)
-	told.message(t, id, network.Unsupported{Type: unknownKind})
+	told.message(t, id, network.Unsupported{Type: "message of an unknown kind"})
 	require.Eventually(t, func() bool {
 		return slices.ContainsFunc(simulated.net.Refusals(), func(r meta.Refusal) bool { return r.ID == id && r.Code == 491 })
 	}, patience, 10*time.Millisecond)

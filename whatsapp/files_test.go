@@ -64,7 +64,7 @@ func TestFilesOutsideTheSchema(t *testing.T) {
 		voice := holding(network.Media{Kind: network.Voice, MIME: voiceMIME}, "bytes")
 		id, err := bob.sendMedia(l.client.Self(), voice, how)
 		require.NoError(t, err)
-		told.message(t, id, network.Unsupported{Type: unknownKind})
+		told.message(t, id, network.Unsupported{Type: "message of an unknown kind"})
 		require.Eventually(t, func() bool {
 			return slices.ContainsFunc(simulated.net.Refusals(), func(r meta.Refusal) bool { return r.ID == id && r.Code == 491 })
 		}, patience, 10*time.Millisecond, how)
@@ -152,7 +152,10 @@ func TestFilesThatAreNotSent(t *testing.T) {
 	cfg := simulated.config(t, l.account, l.store, nil)
 	cfg.Upload = nil
 	require.ErrorIs(t, share(t, NewInterop(cfg), bob, picture("bytes")), network.ErrUnsupported)
-	cfg.Upload = func(context.Context, io.Reader, int64, [32]byte) (string, error) { t.Error("uploaded in vain"); return "", nil }
+	cfg.Upload = func(context.Context, io.Reader, int64, [32]byte) (string, error) {
+		t.Error("uploaded in vain")
+		return "", nil
+	}
 	require.ErrorIs(t, share(t, NewInterop(cfg), bob, picture("bytes")), network.ErrNotConnected)
 	require.Empty(t, bob.Heard())
 }

@@ -5,17 +5,29 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
 
 	"causeway/network"
 	"causeway/network/networktest"
 	"causeway/simulator/meta"
+	"causeway/wire"
 )
 
 var _ networktest.MediaPerson = person{}
 
-// upload is a media host: it takes what was promised, and nothing that looks like a plaintext.
-func (w *world) upload(_ context.Context, ciphertext io.Reader, size int64, encSHA256 [32]byte) (string, error) {
+// mediaHost is a provider's host for encrypted files, which the network's media proxy asks.
+type mediaHost struct {
+	mu    sync.Mutex
+	files map[string][]byte
+}
+
+// upload takes what was promised, under a name of the form that the network knows.
+func (h *mediaHost) upload(_ context.Context, ciphertext io.Reader, size int64, encSHA256 [32]byte) (string, error) {
 	file, err := io.ReadAll(ciphertext)
 	switch {
 	case err != nil:
@@ -25,7 +37,30 @@ func (w *world) upload(_ context.Context, ciphertext io.Reader, size int64, encS
 	case sha256.Sum256(file) != encSHA256:
 		return "", errors.New("the hash is wrong")
 	}
-	return w.net.PutMedia(file), nil
+	name := base64url(append(random16(), random16()...))
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.files == nil {
+		h.files = map[string][]byte{}
+	}
+	h.files[name] = file
+	return fmt.Sprintf("/i/%d/%s?oe=%x&oh=unguessable", testIntegrator, name, time.Now().Add(time.Hour).Unix()), nil
+}
+
+func (h *mediaHost) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.mu.Lock()
+	file, known := h.files[strings.TrimPrefix(r.URL.Path, mediaPath)]
+	h.mu.Unlock()
+	if !known || r.URL.Query().Get("oh") != "unguessable" || !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
+		http.NotFound(w, r)
+		return
+	}
+	sum := sha256.Sum256(file)
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("ETag", `"`+base64url(sum[:])+`"`)
+	w.Header().Set("Cache-Control", "private, max-age=0")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(file))
 }
 
 // kinds are the suite's kinds in the simulator's words.
@@ -68,7 +103,7 @@ func (p person) SendMedia(to network.Address, media network.Media) (string, erro
 
 // sendMedia sends a file of which something is wrong, unless how is empty.
 func (p person) sendMedia(to network.Address, media network.Media, how meta.Misbehaviour) (string, error) {
-	name, err := textJID(to)
+	name, err := wire.TextJID(to)
 	if err != nil {
 		return "", err
 	}
@@ -89,7 +124,7 @@ func (p person) sendMedia(to network.Address, media network.Media, how meta.Misb
 }
 
 func (p person) SendText(to network.Address, text network.Text) (string, error) {
-	name, err := textJID(to)
+	name, err := wire.TextJID(to)
 	if err != nil {
 		return "", err
 	}
@@ -103,7 +138,7 @@ func (p person) SendText(to network.Address, text network.Text) (string, error) 
 }
 
 func (p person) React(to networktest.Heard, emoji string) (string, error) {
-	from, err := textJID(to.From)
+	from, err := wire.TextJID(to.From)
 	if err != nil {
 		return "", err
 	}
@@ -111,7 +146,7 @@ func (p person) React(to networktest.Heard, emoji string) (string, error) {
 }
 
 func (p person) ReactToOwn(to network.Address, id, emoji string) (string, error) {
-	name, err := textJID(to)
+	name, err := wire.TextJID(to)
 	if err != nil {
 		return "", err
 	}

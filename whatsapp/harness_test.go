@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -50,7 +51,11 @@ func runIn(m *testing.M) int {
 		return 1
 	}
 	defer p.server.Close()
-	if err = net.AddIntegrator(meta.Integrator{ID: testIntegrator, Name: "Causeway", IdentifierType: "email", Issuer: p.server.URL}); err != nil {
+	err = net.AddIntegrator(meta.Integrator{
+		ID: testIntegrator, Name: "Causeway", IdentifierType: "email", Issuer: p.server.URL,
+		MediaBase: p.server.URL + strings.TrimSuffix(mediaPath, "/"),
+	})
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -101,7 +106,7 @@ func (w *world) config(t *testing.T, user *account, store wire.Store, handler ne
 		ChatURL:      user.chatURL,
 		Token:        func(context.Context) (string, error) { return user.token("connect") },
 		ReadReceipts: true,
-		Upload:       w.upload,
+		Upload:       w.provider.media.upload,
 		Handler:      handler,
 		Log:          zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.DebugLevel),
 	}
@@ -170,7 +175,7 @@ func (l *login) Token(state networktest.TokenState) {
 type person struct{ *meta.Person }
 
 func (p person) Address() network.Address {
-	address, err := parseTextJID(p.LID())
+	address, err := wire.ParseTextJID(network.WhatsApp, p.LID())
 	if err != nil {
 		panic(err)
 	}
@@ -181,7 +186,7 @@ func (p person) Identifier() string { return p.Phone() }
 func (p person) OptOut() error      { return p.Person.OptOut() }
 
 func (p person) Say(to network.Address, body string) (string, error) {
-	name, err := textJID(to)
+	name, err := wire.TextJID(to)
 	if err != nil {
 		return "", err
 	}
@@ -189,7 +194,7 @@ func (p person) Say(to network.Address, body string) (string, error) {
 }
 
 func (p person) Reply(to networktest.Heard, body string) (string, error) {
-	from, err := textJID(to.From)
+	from, err := wire.TextJID(to.From)
 	if err != nil {
 		return "", err
 	}
@@ -201,12 +206,12 @@ func (p person) Hears(ctx context.Context) (networktest.Heard, error) {
 	if err != nil {
 		return networktest.Heard{}, err
 	}
-	from, err := parseTextJID(heard.From)
+	from, err := wire.ParseTextJID(network.WhatsApp, heard.From)
 	return more(networktest.Heard{From: from, ID: heard.ID, Text: heard.Text, ReplyTo: heard.ReplyTo}, heard), err
 }
 
 func (p person) Typing(to network.Address, typing bool) error {
-	name, err := textJID(to)
+	name, err := wire.TextJID(to)
 	if err != nil {
 		return err
 	}
@@ -221,7 +226,7 @@ func (p person) WaitReceipt(ctx context.Context, id string, kind network.Receipt
 }
 
 func (p person) WaitTyping(ctx context.Context, from network.Address, typing bool) error {
-	name, err := textJID(from)
+	name, err := wire.TextJID(from)
 	if err != nil {
 		return err
 	}

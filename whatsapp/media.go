@@ -1,7 +1,6 @@
 package whatsapp
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -45,7 +44,7 @@ func checkMedia(media network.Media) error {
 		return fmt.Errorf("%w: a caption on sound", network.ErrUnsupported)
 	case media.Size > class.Limit():
 		return fmt.Errorf("%w: a file of %d bytes", network.ErrTooLarge, media.Size)
-	case len(media.Caption) > longestText:
+	case len(media.Caption) > wire.LongestText:
 		return fmt.Errorf("%w: a caption of %d bytes", network.ErrTooLarge, len(media.Caption))
 	case len(media.Waveform) > longestWaveform:
 		return fmt.Errorf("%w: a waveform of %d samples", network.ErrTooLarge, len(media.Waveform))
@@ -152,25 +151,22 @@ func decodeMedia(message *waE2E.Message) (network.Media, error) {
 	case audio != nil:
 		part, media = audio, decodeAudio(audio)
 	default:
-		part, media = document, network.Media{Kind: network.Document, FileName: clean(document.GetFileName())}
+		part, media = document, network.Media{Kind: network.Document, FileName: wire.Clean(document.GetFileName())}
 		if media.FileName == "" {
-			media.FileName = clean(document.GetTitle())
+			media.FileName = wire.Clean(document.GetTitle())
 		}
 	}
 	if captioned, ok := part.(interface{ GetCaption() string }); ok {
-		media.Caption = clean(captioned.GetCaption())
+		media.Caption = wire.Clean(captioned.GetCaption())
 	}
-	media.MIME, media.Thumbnail = clean(part.GetMimetype()), thumbnailOf(part)
+	media.MIME, media.Thumbnail = wire.Clean(part.GetMimetype()), thumbnailOf(part)
 	media.Size = int64(min(part.GetFileLength(), math.MaxInt64))
-	reference, err := json.Marshal(wire.MediaRef{
-		Type: mediaClass(media.Kind), Path: clean(part.GetDirectPath()), Key: part.GetMediaKey(),
+	reference, err := wire.MediaRef{
+		Type: mediaClass(media.Kind), Path: wire.Clean(part.GetDirectPath()), Key: part.GetMediaKey(),
 		PlainSHA256: part.GetFileSHA256(), EncSHA256: part.GetFileEncSHA256(),
-	})
-	if err != nil {
-		return media, fmt.Errorf("%w: %w", wire.ErrContent, err)
-	}
+	}.Reference()
 	media.Reference = reference
-	return media, nil
+	return media, err
 }
 
 func decodeVideo(video *waE2E.VideoMessage, kind network.MediaKind) network.Media {

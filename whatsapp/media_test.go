@@ -99,7 +99,7 @@ func TestEncodeMediaRefuses(t *testing.T) {
 		"thumbnail": {
 			network.Media{Kind: network.Image, MIME: "image/png", Thumbnail: make([]byte, largestThumbnail+1)}, network.ErrTooLarge},
 		"caption": {
-			network.Media{Kind: network.Image, MIME: "image/png", Caption: strings.Repeat("a", longestText+1)}, network.ErrTooLarge},
+			network.Media{Kind: network.Image, MIME: "image/png", Caption: strings.Repeat("a", wire.LongestText+1)}, network.ErrTooLarge},
 	} {
 		test.media.Open = empty
 		_, err := encode(network.Message{Content: test.media}, aFile())
@@ -279,7 +279,7 @@ func FuzzMedia(f *testing.F) {
 		require.NoError(t, err, "what we write is inside the schema")
 		got := content.(network.Media)
 		require.Equal(t, media.Kind, got.Kind)
-		require.Equal(t, clean(canonicalMIME(declared)), got.MIME)
-		require.Equal(t, clean(caption), got.Caption)
+		require.Equal(t, wire.Clean(canonicalMIME(declared)), got.MIME)
+		require.Equal(t, wire.Clean(caption), got.Caption)
 	})
 }

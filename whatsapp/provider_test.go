@@ -12,13 +12,17 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"time"
 
 	"causeway/wire"
 )
 
-const testIntegrator = 12
+const (
+	testIntegrator = 12
+	mediaPath      = "/media/"
+)
 
 // provider is a third-party provider as far as a login needs one: a key set that
 // the network reads, tokens, and enlistment.
@@ -27,6 +31,7 @@ type provider struct {
 	key    *ecdsa.PrivateKey
 	kid    string
 	public map[string]any
+	media  mediaHost
 }
 
 func newProvider() (*provider, error) {
@@ -47,6 +52,10 @@ func newProvider() (*provider, error) {
 }
 
 func (p *provider) serve(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, mediaPath) {
+		p.media.ServeHTTP(w, r)
+		return
+	}
 	var body any
 	switch r.URL.Path {
 	case "/.well-known/openid-configuration":

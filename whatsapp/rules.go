@@ -12,8 +12,6 @@ import (
 
 // Limits of content, in bytes (docs/protocol.md#subset, docs/protocol.md#media).
 const (
-	// longestText is the largest text; phones cut longer ones.
-	longestText = 65536
 	// longestWaveform is the largest waveform that phones take; we send usualWaveform samples at most.
 	longestWaveform  = 192
 	usualWaveform    = 64

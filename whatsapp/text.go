@@ -8,18 +8,17 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"causeway/network"
+	"causeway/wire"
 )
 
 // canonicalURL is a field of an extended text that the library's schema does not name.
-const canonicalURL protowire.Number = 4
+const canonicalURL = 4
 
 // encodeText writes a plain text in the form that old phones know too, and one with a
 // quote or a preview in the extended form (docs/protocol.md#subset).
 func encodeText(text network.Text, quote *waE2E.ContextInfo) (*waE2E.Message, error) {
-	if text.Body == "" {
-		return nil, fmt.Errorf("%w: empty text", network.ErrUnsupported)
-	} else if len(text.Body) > longestText {
-		return nil, fmt.Errorf("%w: a text of %d bytes", network.ErrTooLarge, len(text.Body))
+	if err := wire.CheckText(text.Body); err != nil {
+		return nil, err
 	}
 	if quote == nil && text.Preview == nil {
 		return &waE2E.Message{Conversation: proto.String(text.Body)}, nil
@@ -50,10 +49,10 @@ func optional(text string) *string {
 
 // decodeText reads an extended text, with its preview where it describes a link.
 func decodeText(extended *waE2E.ExtendedTextMessage) network.Text {
-	text := network.Text{Body: clean(extended.GetText())}
+	text := network.Text{Body: wire.Clean(extended.GetText())}
 	preview := network.LinkPreview{
-		URL: clean(canonicalURLOf(extended)), Matched: clean(extended.GetMatchedText()),
-		Title: clean(extended.GetTitle()), Description: clean(extended.GetDescription()),
+		URL: wire.Clean(canonicalURLOf(extended)), Matched: wire.Clean(extended.GetMatchedText()),
+		Title: wire.Clean(extended.GetTitle()), Description: wire.Clean(extended.GetDescription()),
 	}
 	if preview.URL == "" {
 		preview.URL = preview.Matched

@@ -29,6 +29,8 @@ type Login struct {
 	Token func(ctx context.Context) (string, error)
 	// ReadReceipts sends and receives read receipts.
 	ReadReceipts bool
+	// Upload hosts files on their way out; nil: files cannot be sent.
+	Upload Upload
 	// Headers are added to the websocket's request.
 	Headers http.Header
 	// Handler takes everything that happens, one at a time.

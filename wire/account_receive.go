@@ -42,6 +42,7 @@ func (r receiver) ReceiveMessage(ctx context.Context, in Incoming) error {
 		if refused != nil {
 			event.Message.Content = network.Unsupported{Type: unknownKind}
 		}
+		event.Message.Content = r.openable(event.Message.Content)
 	}
 	if err = r.login.Handler(ctx, event); err != nil {
 		return notContent(err)
