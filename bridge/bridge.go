@@ -133,7 +133,7 @@ func (c *Connector) GetDBMetaTypes() bridgedb.MetaTypes {
 func (c *Connector) GetCapabilities() *bridgev2.NetworkGeneralCapabilities {
 	return &bridgev2.NetworkGeneralCapabilities{
 		Provisioning: bridgev2.ProvisioningCapabilities{
-			ResolveIdentifier: bridgev2.ResolveIdentifierCapabilities{CreateDM: true, LookupPhone: true},
+			ResolveIdentifier: bridgev2.ResolveIdentifierCapabilities{CreateDM: true, LookupPhone: true, LookupUsername: c.config.Interop.Offers(network.Messenger)},
 		},
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"causeway/interop"
 	"causeway/network"
+	"causeway/puppet"
 )
 
 // confirmPatience is how long a question about something that cannot be undone stays open.
@@ -106,13 +107,17 @@ func (c *Connector) refuseLogin(args []string, admin bool) (string, bool) {
 func (c *Connector) startChat(ce *commands.Event) {
 	login, args := chosenLogin(ce)
 	if len(args) == 0 {
-		ce.Reply(textStartChatUsage)
+		usage := textStartChatUsage
+		if c.config.Interop.Offers(network.Messenger) {
+			usage += textStartChatMessenger
+		}
+		ce.Reply(usage)
 		return
 	}
 	response, err := provisionutil.ResolveIdentifier(ce.Ctx, login, strings.Join(args, " "), true)
 	switch {
 	case errors.Is(err, bridgev2.ErrResolveIdentifierTryNext):
-		ce.Reply("%s", replyOf(network.ErrBadIdentifier, network.WhatsApp))
+		ce.Reply("%s", replyOf(network.ErrBadIdentifier, networkOf(login)))
 	case err != nil:
 		ce.Reply("%s", err)
 	default:
@@ -120,7 +125,17 @@ func (c *Connector) startChat(ce *commands.Event) {
 	}
 }
 
-// chosenLogin is the login that the arguments begin with, or else the user's usual one.
+// networkOf is the network of a login.
+func networkOf(login *bridgev2.UserLogin) network.Network {
+	address, err := puppet.LoginAddress(login.ID)
+	if err != nil {
+		return network.WhatsApp
+	}
+	return address.Network
+}
+
+// chosenLogin is the login that the arguments begin with, or else one on the network whose
+// people have such identifiers, or else the user's usual one.
 func chosenLogin(ce *commands.Event) (*bridgev2.UserLogin, []string) {
 	if len(ce.Args) > 1 {
 		login := ce.Bridge.GetCachedUserLoginByID(networkid.UserLoginID(ce.Args[0]))
@@ -128,7 +143,25 @@ func chosenLogin(ce *commands.Event) (*bridgev2.UserLogin, []string) {
 			return login, ce.Args[1:]
 		}
 	}
+	wanted := likelyNetwork(strings.Join(ce.Args, " "))
+	for _, login := range ce.User.GetUserLogins() {
+		if isFor(login, wanted) && login.Client.IsLoggedIn() {
+			return login, ce.Args
+		}
+	}
 	return ce.User.GetDefaultLogin(), ce.Args
+}
+
+// likelyNetwork is where somebody is who is named like this: with a phone number on
+// WhatsApp, with a ghost's id on its network, and by any other name on Messenger.
+func likelyNetwork(identifier string) network.Network {
+	if address, err := puppet.Address(networkid.UserID(identifier)); err == nil {
+		return address.Network
+	}
+	if strings.HasPrefix(strings.TrimSpace(identifier), "+") {
+		return network.WhatsApp
+	}
+	return network.Messenger
 }
 
 func (c *Connector) ping(ce *commands.Event) {
@@ -167,8 +200,13 @@ func (c *Connector) consent(ce *commands.Event) {
 	if len(ce.Args) > 0 {
 		action = strings.ToLower(ce.Args[0])
 	}
+	if len(ce.Args) == 2 {
+		logins = slices.DeleteFunc(logins, func(login *bridgev2.UserLogin) bool {
+			return !strings.EqualFold(string(networkOf(login)), ce.Args[1])
+		})
+	}
 	switch {
-	case action != "show" && action != "withdraw" || len(ce.Args) > 1:
+	case action != "show" && action != "withdraw" || len(ce.Args) > 2 || action == "withdraw" && len(logins) > 1:
 		ce.Reply(textConsentUsage)
 	case len(logins) == 0:
 		ce.Reply(textConsentNone)
@@ -177,9 +215,7 @@ func (c *Connector) consent(ce *commands.Event) {
 			ce.Reply("%s", c.consentRecord(ce.Ctx, login))
 		}
 	default:
-		for _, login := range logins {
-			askWithdrawal(ce, login)
-		}
+		askWithdrawal(ce, logins[0])
 	}
 }
 

@@ -79,11 +79,6 @@ func (c *Connector) ValidateConfig() error {
 	if err := c.config.validate(); err != nil {
 		errs = append(errs, err)
 	}
-	for _, n := range c.config.Interop.Products {
-		if n.Known() && !slices.ContainsFunc(c.products, func(p product) bool { return p.network == n }) {
-			errs = append(errs, fmt.Errorf("network.interop.products: %s is not supported yet; remove it", n))
-		}
-	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}

@@ -82,12 +82,12 @@ func TestUpgradeKeepsWhatWasWritten(t *testing.T) {
 func TestAllConfigErrorsAtOnce(t *testing.T) {
 	c := New()
 	upgrade(t, c, "displayname: '{{.BestName}}'\nreceipts: {delivery: pigeon, raed: true}\nendpoint: {trust_root: zz}\n"+
-		"interop: {integrator: {id: 1000}, proxi: 1, products: [messenger]}\nlisten: {provider: {address: 'x'}}\nsomething: {else: 1}")
+		"interop: {integrator: {id: 1000}, proxi: 1, products: [signal]}\nlisten: {provider: {address: 'x'}}\nsomething: {else: 1}")
 	err := c.ValidateConfig()
 	for _, key := range []string{
 		"network.receipts.raed: no such key", "network.interop.proxi: no such key", "network.something: no such key",
 		"network.displayname", "network.receipts.delivery", "network.endpoint.trust_root", "network.interop.integrator.id",
-		"network.listen.provider.address", "network.interop.products: messenger",
+		"network.listen.provider.address", "network.interop.products[0]",
 	} {
 		require.ErrorContains(t, err, key)
 	}

@@ -3,7 +3,6 @@ package bridge
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/event"
@@ -16,7 +15,7 @@ import (
 type problem struct {
 	is   error
 	code string
-	// text says what happened and what to do next; {network} in it is filled in.
+	// text says what happened and what to do next; {network} and the like are filled in.
 	text string
 	// status is what becomes of a message: retriable ones may succeed when sent again.
 	status event.MessageStatus
@@ -123,7 +122,7 @@ func findProblem(err error) (problem, bool) {
 
 // sentence is what users are told, with the code at its end.
 func (p problem) sentence(n network.Network) string {
-	return strings.ReplaceAll(p.text, "{network}", n.DisplayName()) + " (" + p.code + ")"
+	return fill(p.text, n) + " (" + p.code + ")"
 }
 
 // statusOf is an error as the fate of a Matrix event, shown in the room.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"causeway/messenger"
 	"causeway/network"
 	"causeway/whatsapp"
 	"causeway/wire"
@@ -15,35 +16,53 @@ import (
 // opener makes the client of a login; it may read the login's keys.
 type opener func(ctx context.Context, c *Client) (network.Client, error)
 
+// upload gives an encrypted file to the provider's media host.
+type upload = func(ctx context.Context, ciphertext io.Reader, size int64, encSHA256 [32]byte) (string, error)
+
 // products are the account kinds that this program knows, in the order in which users see them.
 func products() []product {
-	return []product{{flow: "whatsapp-interop", network: network.WhatsApp, open: openWhatsApp}}
+	return []product{
+		{flow: "whatsapp-interop", network: network.WhatsApp, open: openInterop(newWhatsApp)},
+		{flow: "messenger-interop", network: network.Messenger, open: openInterop(newMessenger)},
+	}
 }
 
-func openWhatsApp(ctx context.Context, c *Client) (network.Client, error) {
-	store := c.connector.db.SignalStore(c.self.String())
-	keys, err := wire.LoadKeys(ctx, store)
-	if err != nil {
-		return nil, fmt.Errorf("failed to load the keys of a login: %w", err)
-	}
-	endpoint, err := c.connector.config.Endpoint.wire()
-	if err != nil {
-		return nil, err
-	}
-	noise := keys.Public().Noise
-	return whatsapp.NewInterop(whatsapp.InteropConfig{
-		Self: c.self, Keys: keys, Store: store, Endpoint: endpoint, ChatURL: c.chatURL(),
-		Token: func(ctx context.Context) (string, error) {
-			return c.connector.provider.ConnectToken(ctx, c.self, noise)
-		},
-		Upload: func(ctx context.Context, ciphertext io.Reader, size int64, encSHA256 [32]byte) (string, error) {
+// openInterop opens third-party accounts, of which the networks need the same things.
+func openInterop(account func(wire.Login, upload) network.Client) opener {
+	return func(ctx context.Context, c *Client) (network.Client, error) {
+		store := c.connector.db.SignalStore(c.self.String())
+		keys, err := wire.LoadKeys(ctx, store)
+		if err != nil {
+			return nil, fmt.Errorf("failed to load the keys of a login: %w", err)
+		}
+		endpoint, err := c.connector.config.Endpoint.wire()
+		if err != nil {
+			return nil, err
+		}
+		noise := keys.Public().Noise
+		login := wire.Login{
+			Self: c.self, Keys: keys, Store: store, Endpoint: endpoint, ChatURL: c.chatURL(),
+			Token: func(ctx context.Context) (string, error) {
+				return c.connector.provider.ConnectToken(ctx, c.self, noise)
+			},
+			ReadReceipts: c.connector.config.Receipts.Read,
+			Handler:      c.handle,
+			Log:          zerolog.Ctx(ctx).With().Str("component", string(c.self.Network)).Logger(),
+		}
+		return account(login, func(ctx context.Context, ciphertext io.Reader, size int64, encSHA256 [32]byte) (string, error) {
 			return c.connector.provider.Host(ctx, c.self, ciphertext, size, encSHA256)
-		},
-		ReadReceipts: c.connector.config.Receipts.Read,
-		Handler:      c.handle,
-		Log:          zerolog.Ctx(ctx).With().Str("component", "whatsapp").Logger(),
-	}), nil
+		}), nil
+	}
 }
+
+func newWhatsApp(login wire.Login, host upload) network.Client {
+	return whatsapp.NewInterop(whatsapp.InteropConfig{
+		Self: login.Self, Keys: login.Keys, Store: login.Store, Endpoint: login.Endpoint, ChatURL: login.ChatURL,
+		Token: login.Token, Upload: host, ReadReceipts: login.ReadReceipts, Handler: login.Handler, Log: login.Log,
+	})
+}
+
+func newMessenger(login wire.Login, _ upload) network.Client { return messenger.NewInterop(login) }
 
 // chatURL is where to connect: what the enlistment said, or else the agreement.
 func (c *Client) chatURL() string {

@@ -16,8 +16,8 @@ import (
 // Errors about the other person.
 const (
 	textNotOptedIn    = "This person does not take part in third-party chats with this server. Usually third-party chats are off in their {network} settings: ask them to turn them on there and to allow this service. This chat stays readable, and opens again when they write or when you start the chat again."
-	textUnknownPerson = "This person cannot be reached on {network} from here: the number is not on {network}, or not in the region where third-party chats exist. Check the number, with its country code."
-	textBadIdentifier = "This is not a phone number that {network} understands. Write it with plus sign and country code, such as +4915112345678."
+	textUnknownPerson = "This person cannot be reached on {network} from here: the {identifier} is not on {network}, or not in the region where third-party chats exist. Check the {identifier}, {form}."
+	textBadIdentifier = "This is not a {identifier} that {network} understands. Write it {form}."
 	textNoEncryption  = "No encrypted session could be set up with this person on {network}. Try again later; if it stays so, ask them to open {network} once."
 	textRegion        = "Third-party chats exist in the European Economic Area only, and {network} or your own statement places one of you outside of it. Nothing can be sent from here."
 )
@@ -174,12 +174,29 @@ const (
 )
 
 func textFlow(n network.Network) string {
-	return fmt.Sprintf("third-party account: chat with people on %s who turned on third-party chats. You need no %s account", n.DisplayName(), n.DisplayName())
+	text := fmt.Sprintf("third-party account: chat with people on %s who turned on third-party chats. You need no %s account", n.DisplayName(), n.DisplayName())
+	if n == network.Messenger {
+		text += ". It works only if this server's agreement with Meta covers Messenger, and no provider that has one is publicly known"
+	}
+	return text
+}
+
+// fill completes a text for a network: its name, and what its people are found by.
+func fill(text string, n network.Network) string {
+	identifier, form := "phone number", "with plus sign and country code, such as +4915112345678"
+	if n == network.Messenger {
+		identifier, form = "username or account number", "as in anna.example or 100001234567890"
+	}
+	return strings.NewReplacer("{network}", n.DisplayName(), "{identifier}", identifier, "{form}", form).Replace(text)
 }
 
 func textLoginDone(n network.Network, identifier, name string) string {
-	return fmt.Sprintf("You are known to %s now as %s, with the name %s. People there find you by %s. Start a chat with `start-chat +49…`.",
-		n.DisplayName(), identifier, name, identifier)
+	example := "+49…"
+	if n == network.Messenger {
+		example = "anna.example"
+	}
+	return fmt.Sprintf("You are known to %s now as %s, with the name %s. People there find you by %s. Start a chat with `start-chat %s`.",
+		n.DisplayName(), identifier, name, identifier, example)
 }
 
 func textNoFlows(missing []string, enabled, admin bool) string {
@@ -201,13 +218,15 @@ const (
 	textConsentAsk     = "This ends your third-party account on %s: the network forgets you, the keys here are erased, and your chats stay readable but closed. Write `withdraw` within two minutes to do it, or `cancel`."
 	textConsentKept    = "Nothing was changed."
 	textConsentDone    = "Your third-party account on %s has ended, and your consent is withdrawn."
-	textConsentUsage   = "Usage: `$cmdprefix consent [show|withdraw]`"
+	textConsentUsage   = "Usage: `$cmdprefix consent [show|withdraw]`. With accounts on several networks, name the one to end: `consent withdraw messenger`."
 	textStartChatUsage = "Usage: `$cmdprefix start-chat <phone number>`, with plus sign and country code, such as `start-chat +4915112345678`."
-	textChatReady      = "The chat is ready: [%s](%s)"
-	textNoLogins       = "You are not logged in. Send `login` to see whether and how you can."
-	textReconnecting   = "Reconnecting %s."
-	textCryptoOff      = "This bridge does not encrypt rooms."
-	textSessionDropped = "The room's encryption session is dropped. The next message from the network starts a new one."
+	// textStartChatMessenger follows where Messenger is offered.
+	textStartChatMessenger = " People on Messenger are found by username or account number, such as `start-chat anna.example`."
+	textChatReady          = "The chat is ready: [%s](%s)"
+	textNoLogins           = "You are not logged in. Send `login` to see whether and how you can."
+	textReconnecting       = "Reconnecting %s."
+	textCryptoOff          = "This bridge does not encrypt rooms."
+	textSessionDropped     = "The room's encryption session is dropped. The next message from the network starts a new one."
 )
 
 func textConsent(n network.Network, version, country, given, identifier, status string) string {

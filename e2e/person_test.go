@@ -10,7 +10,7 @@ import (
 	"causeway/simulator/meta"
 )
 
-// person is somebody with a WhatsApp phone.
+// person is somebody with a phone, on WhatsApp unless made otherwise.
 type person struct {
 	*meta.Person
 	world *world
@@ -31,7 +31,12 @@ func (p *person) OptedIn() *person {
 }
 
 // conversation is the stored form of the person's address.
-func (p *person) conversation() string { return network.LID(p.lidDigits()).String() }
+func (p *person) conversation() string {
+	if p.FBID() != "" {
+		return network.Account(p.FBID()).String()
+	}
+	return network.LID(p.lidDigits()).String()
+}
 
 func (p *person) lidDigits() string {
 	digits, _, _ := strings.Cut(p.LID(), "@")
@@ -40,7 +45,7 @@ func (p *person) lidDigits() string {
 
 // is says whether a Matrix account is the person's ghost.
 func (p *person) is(user id.UserID) bool {
-	return strings.Contains(user.Localpart(), "lid-"+p.lidDigits())
+	return strings.HasSuffix(user.Localpart(), p.conversation())
 }
 
 // Says sends a message to an enlisted user.
