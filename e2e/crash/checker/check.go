@@ -2,9 +2,13 @@ package checker
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
+
+// digits are what makes notices of one kind differ.
+var digits = regexp.MustCompile(`[0-9]+`)
 
 // check is one run of the checker.
 type check struct {
@@ -120,7 +124,7 @@ func (c *check) checkRoom(room Room) {
 	for _, seen := range room.Seen {
 		said, ok := c.recognize(seen, "room "+room.ID)
 		if !ok && seen.Notice && room.Conversation != "" {
-			c.verdict.Notices[outline(seen.Text)]++
+			c.verdict.Notices[digits.ReplaceAllString(outline(seen.Text), "#")]++
 		}
 		if !ok {
 			continue

@@ -56,7 +56,7 @@ type Tally struct {
 type Verdict struct {
 	Tallies  []*Tally
 	Findings []Finding
-	// Notices counts what programs said in the chats' rooms, by the beginning of the text.
+	// Notices counts what programs said in the chats' rooms, by the beginning of the text without its numbers.
 	Notices map[string]int
 }
 
