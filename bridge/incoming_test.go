@@ -1,0 +1,241 @@
+package bridge
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/jpeg"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"maunium.net/go/mautrix"
+	"maunium.net/go/mautrix/bridgev2"
+	bridgedb "maunium.net/go/mautrix/bridgev2/database"
+	"maunium.net/go/mautrix/event"
+	"maunium.net/go/mautrix/id"
+
+	"causeway/network"
+	"causeway/portal"
+)
+
+// repository is a homeserver's store of files.
+type repository struct {
+	bridgev2.MatrixAPI
+	dir   string
+	files [][]byte
+	names []string
+	types []string
+	// refuse is the answer to every upload, nil to take it.
+	refuse error
+	// give is what a download answers.
+	give []byte
+}
+
+func (r *repository) UploadMediaStream(
+	_ context.Context, _ id.RoomID, size int64, requireFile bool, write bridgev2.FileStreamCallback,
+) (id.ContentURIString, *event.EncryptedFileInfo, error) {
+	if size != 0 || !requireFile {
+		return "", nil, errors.New("what a stranger declared reached the disk, or a file goes through memory")
+	}
+	file, err := os.CreateTemp(r.dir, "upload")
+	if err != nil {
+		return "", nil, err
+	}
+	defer file.Close()
+	result, err := write(file)
+	if err != nil {
+		return "", nil, bridgev2.CallbackError{Type: "write", Wrapped: err}
+	}
+	data, err := os.ReadFile(file.Name())
+	if err != nil {
+		return "", nil, err
+	}
+	uri, key, err := r.UploadMedia(context.Background(), "", data, result.FileName, result.MimeType)
+	return uri, key, err
+}
+
+func (r *repository) UploadMedia(_ context.Context, _ id.RoomID, data []byte, name, mime string) (id.ContentURIString, *event.EncryptedFileInfo, error) {
+	if r.refuse != nil {
+		return "", nil, r.refuse
+	}
+	r.files, r.names, r.types = append(r.files, data), append(r.names, name), append(r.types, mime)
+	return id.ContentURIString(fmt.Sprintf("mxc://test/%d", len(r.files))), nil, nil
+}
+
+func (r *repository) DownloadMediaToFile(
+	_ context.Context, _ id.ContentURIString, _ *event.EncryptedFileInfo, _ bool, use func(*os.File) error,
+) error {
+	if r.refuse != nil {
+		return r.refuse
+	}
+	path := filepath.Join(r.dir, "download")
+	if err := os.WriteFile(path, r.give, 0o600); err != nil {
+		return err
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err = use(file); err != nil {
+		return bridgev2.CallbackError{Type: "read", Wrapped: err}
+	}
+	return nil
+}
+
+func receiving(t *testing.T) (*Client, *bridgev2.Portal, *repository) {
+	t.Helper()
+	homeserver := &repository{dir: t.TempDir()}
+	room := &bridgev2.Portal{Portal: &bridgedb.Portal{PortalKey: portal.Key(anna, self), MXID: "!room:test"}}
+	return newClient(New(), nil, self, nil), room, homeserver
+}
+
+func arrived(content network.Content) network.Message {
+	return network.Message{ID: network.MessageID{Conversation: anna, Sender: anna, ID: "1"}, Content: content}
+}
+
+func reading(data []byte) func(context.Context) (io.ReadCloser, error) {
+	return func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
+}
+
+func failing(err error) func(context.Context) (io.ReadCloser, error) {
+	return func(context.Context) (io.ReadCloser, error) { return nil, err }
+}
+
+func smallJPEG(t *testing.T, side int) []byte {
+	var out bytes.Buffer
+	require.NoError(t, jpeg.Encode(&out, image.NewGray(image.Rect(0, 0, side, side)), nil))
+	return out.Bytes()
+}
+
+func TestFileArrives(t *testing.T) {
+	c, room, homeserver := receiving(t)
+	photo, small := smallJPEG(t, 40), smallJPEG(t, 8)
+	converted, err := c.convertIncoming(t.Context(), room, homeserver, arrived(network.Media{
+		Kind: network.Image, MIME: "image/jpeg", Caption: "*hi*", Size: 5, Width: 9, Height: 9, Thumbnail: small, Open: reading(photo),
+	}))
+	require.NoError(t, err)
+	require.Len(t, converted.Parts, 1)
+	content := converted.Parts[0].Content
+	require.Equal(t, event.MsgImage, content.MsgType)
+	require.EqualValues(t, "mxc://test/1", content.URL)
+	require.Equal(t, []int{40, 40, len(photo)}, []int{content.Info.Width, content.Info.Height, content.Info.Size}, "bytes count, not claims")
+	require.EqualValues(t, "mxc://test/2", content.Info.ThumbnailURL)
+	require.Equal(t, [][]byte{photo, small}, homeserver.files)
+	require.Equal(t, []string{"image/jpeg", "image/jpeg"}, homeserver.types)
+}
+
+func TestFilesThatNeverCome(t *testing.T) {
+	tooLarge := mautrix.HTTPError{Message: "too large", Response: &http.Response{StatusCode: http.StatusRequestEntityTooLarge}}
+	for name, c := range map[string]struct {
+		media  network.Media
+		refuse error
+		want   string
+	}{
+		"gone":             {network.Media{Open: failing(fmt.Errorf("410: %w", network.ErrMediaGone))}, nil, textFileGone},
+		"damaged":          {network.Media{Open: failing(fmt.Errorf("mac: %w", network.ErrMediaBroken))}, nil, textFileBroken},
+		"empty":            {network.Media{Open: reading(nil)}, nil, textFileBroken},
+		"declared huge":    {network.Media{Size: portal.MaxFile + 1, Open: reading([]byte("x"))}, nil, textFileTooLarge},
+		"huge":             {network.Media{Size: 1024, Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(endless{}), nil }}, nil, textFileTooLarge},
+		"homeserver's say": {network.Media{Open: reading([]byte("x"))}, bridgev2.ErrMediaTooLarge, textFileTooLarge},
+		"homeserver's 413": {network.Media{Open: reading([]byte("x"))}, tooLarge, textFileTooLarge},
+	} {
+		client, room, homeserver := receiving(t)
+		homeserver.refuse = c.refuse
+		c.media.Kind = network.Document
+		converted, err := client.convertIncoming(t.Context(), room, homeserver, arrived(c.media))
+		require.NoError(t, err, name)
+		content := converted.Parts[0].Content
+		require.Equal(t, event.MsgNotice, content.MsgType, name)
+		require.Equal(t, textFileMissing(network.Document, c.want), content.Body, name)
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestFilesThatMayComeLater(t *testing.T) {
+	for name, failure := range map[string]error{
+		"no connection": network.ErrNotConnected, "network trouble": network.ErrTemporary, "homeserver trouble": errors.New("502"),
+	} {
+		c, room, homeserver := receiving(t)
+		homeserver.refuse = failure
+		_, err := c.convertIncoming(t.Context(), room, homeserver, arrived(network.Media{Kind: network.Image, Open: reading([]byte("x"))}))
+		require.ErrorIs(t, err, failure, name)
+	}
+}
+
+// source is a network that opens files of a former run.
+type source struct {
+	network.Client
+	asked string
+}
+
+func (s *source) OpenMedia(_ context.Context, reference []byte) (io.ReadCloser, error) {
+	s.asked = string(reference)
+	return io.NopCloser(strings.NewReader("%PDF-1.4 words")), nil
+}
+
+func TestFileOfAFormerRun(t *testing.T) {
+	c, room, homeserver := receiving(t)
+	media := network.Media{Kind: network.Document, MIME: "application/pdf", FileName: "a.pdf", Reference: []byte("where")}
+	_, err := c.convertIncoming(t.Context(), room, homeserver, arrived(media))
+	require.ErrorIs(t, err, network.ErrNotConnected)
+
+	from := &source{}
+	c.client = from
+	converted, err := c.convertIncoming(t.Context(), room, homeserver, arrived(media))
+	require.NoError(t, err)
+	require.Equal(t, "where", from.asked)
+	require.Equal(t, "a.pdf", converted.Parts[0].Content.Body)
+
+	media.Reference = nil
+	converted, err = c.convertIncoming(t.Context(), room, homeserver, arrived(media))
+	require.NoError(t, err)
+	require.Equal(t, event.MsgNotice, converted.Parts[0].Content.MsgType)
+}
+
+func TestBadThumbnailsAreDropped(t *testing.T) {
+	for name, thumbnail := range map[string][]byte{
+		"huge": make([]byte, 2<<20), "html": []byte("<html>"), "no picture": []byte("\xff\xd8\xff\xe0"), "many pixels": smallJPEG(t, 1100),
+	} {
+		c, room, homeserver := receiving(t)
+		converted, err := c.convertIncoming(t.Context(), room, homeserver, arrived(network.Media{
+			Kind: network.Image, MIME: "image/jpeg", Thumbnail: thumbnail, Open: reading(smallJPEG(t, 10)),
+		}))
+		require.NoError(t, err, name)
+		require.Nil(t, converted.Parts[0].Content.Info.ThumbnailInfo, name)
+		require.Len(t, homeserver.files, 1, name)
+	}
+}
+
+func TestLongTextBecomesAFile(t *testing.T) {
+	c, room, homeserver := receiving(t)
+	text := strings.Repeat("a long story. ", 4000)
+	converted, err := c.convertIncoming(t.Context(), room, homeserver, arrived(network.Text{Body: text}))
+	require.NoError(t, err)
+	require.Len(t, converted.Parts, 2)
+	require.NotEqual(t, converted.Parts[0].ID, converted.Parts[1].ID)
+	require.Less(t, len(converted.Parts[0].Content.Body), 5<<10)
+	require.Equal(t, event.MsgFile, converted.Parts[1].Content.MsgType)
+	require.Equal(t, text, string(homeserver.files[0]))
+	require.Equal(t, "text/plain", homeserver.types[0])
+}
+
+func TestPreviewPictureArrives(t *testing.T) {
+	c, room, homeserver := receiving(t)
+	converted, err := c.convertIncoming(t.Context(), room, homeserver, arrived(network.Text{
+		Body: "https://a.eu", Preview: &network.LinkPreview{URL: "https://a.eu", Matched: "https://a.eu", Title: "A", Thumbnail: smallJPEG(t, 8)},
+	}))
+	require.NoError(t, err)
+	require.EqualValues(t, "mxc://test/1", converted.Parts[0].Content.BeeperLinkPreviews[0].ImageURL)
+}
