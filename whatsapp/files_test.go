@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -175,6 +177,33 @@ func TestUploadThatFails(t *testing.T) {
 	t.Cleanup(client.Disconnect)
 	told.state(t, network.Connected)
 	require.ErrorIs(t, share(t, client, simulated.Person(t).(person), picture("bytes")), full)
+}
+
+// TestLargeFileInLittleMemory sends 100 MB and looks at the heap when all of it has passed.
+func TestLargeFileInLittleMemory(t *testing.T) {
+	const size, allowed = 100_000_000, 32 << 20
+	told := &events{changed: make(chan struct{})}
+	l := simulated.login(t, told.handle, openStore(t))
+	cfg := simulated.config(t, l.account, l.store, told.handle)
+	hosted := int64(0)
+	cfg.Upload = func(_ context.Context, ciphertext io.Reader, _ int64, _ [32]byte) (_ string, err error) {
+		hosted, err = io.Copy(io.Discard, ciphertext)
+		return "/i/12/nowhere?oe=1", err
+	}
+	client := NewInterop(cfg)
+	require.NoError(t, client.Connect(t.Context()))
+	t.Cleanup(client.Disconnect)
+	told.state(t, network.Connected)
+	video := network.Media{Kind: network.Video, MIME: "video/mp4"}
+	video.Open = func(context.Context) (io.ReadCloser, error) {
+		return io.NopCloser(io.LimitReader(rand.NewChaCha8([32]byte{}), size)), nil
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	require.NoError(t, share(t, client, simulated.Person(t).(person), video))
+	runtime.ReadMemStats(&after)
+	require.Greater(t, hosted, int64(size))
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(allowed), "of all that was ever taken, not of what is left")
 }
 
 // An answer to an image carries its quote, whichever side answers.

@@ -214,6 +214,51 @@ func TestPhoneShowsMedia(t *testing.T) {
 	}
 }
 
+// TestPhoneHearsMore has a client send more than text, and looks at it with the phone and over the control plane.
+func TestPhoneHearsMore(t *testing.T) {
+	w := newWorld(t)
+	bob := w.WhatsApp("+4915110000001", "Bob")
+	require.NoError(t, bob.OptIn(testIntegrator))
+	anna := w.enlisted("anna").online()
+	m, form := Media{Kind: Voice, Bytes: []byte("a voice"), Duration: 7 * time.Second}, mediaForm{"audioMessage", "audio", "audio/ogg; codecs=opus"}
+	file, err := sealFile(m.Bytes, form.class)
+	require.NoError(t, err)
+	for i, content := range []value{
+		{form.member: m.describe(form, file, w.PutMedia(file.blob))},
+		{"reactionMessage": value{"key": value{"remoteJID": bob.LID(), "fromMe": uint64(1), "ID": "3EB0A0"}, "text": "👍"}},
+		{"extendedTextMessage": value{"text": "see", "matchedText": "https://example.eu", "title": "Example"}},
+	} {
+		require.Nil(t, anna.deliver(anna.message(bob, fmt.Sprintf("3EB0A%d", i), interopMessage().encode(content))).Attrs["error"])
+	}
+	voice, err := bob.Hears(within(t))
+	require.NoError(t, err)
+	require.Equal(t, Voice, voice.Media.Kind)
+	plain, err := voice.Media.Bytes()
+	require.NoError(t, err)
+	require.Equal(t, m.Bytes, plain)
+	reaction, err := bob.Hears(within(t))
+	require.NoError(t, err)
+	require.Equal(t, &HeardReaction{TargetID: "3EB0A0", FromMe: true, Emoji: "👍"}, reaction.Reaction)
+	preview, err := bob.Hears(within(t))
+	require.NoError(t, err)
+	require.Equal(t, &Preview{Matched: "https://example.eu", Title: "Example"}, preview.Preview)
+
+	body := inboxOf(t, w.Network, "/admin/users/"+bob.LID()+"/inbox")
+	require.Contains(t, body, `"media":{"kind":"voice","mime":"audio/ogg; codecs=opus","size":7,"seconds":7}`)
+	require.Contains(t, body, `"reaction_to":"3EB0A0"`)
+	require.Contains(t, body, `"preview_url":"https://example.eu","preview_title":"Example"`)
+}
+
+func inboxOf(t *testing.T, n *Network, path string) string {
+	t.Helper()
+	response, err := loopbackClient(patience).Get(n.AdminURL() + path)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return string(body)
+}
+
 func TestPhoneFindsBadMedia(t *testing.T) {
 	w := newWorld(t)
 	bob := w.WhatsApp("+4915110000001", "Bob")
