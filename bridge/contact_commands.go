@@ -103,6 +103,7 @@ func (c *Connector) acceptRequest(ce *commands.Event) {
 		ce.Reply("%s", replyOf(err, who.person.Network))
 		return
 	}
+	who.client.setBlocked(ce.Ctx, who.person, false)
 	ce.Reply(textRequestAccepted)
 }
 
@@ -144,6 +145,14 @@ func (c *Connector) unblock(ce *commands.Event) {
 	if !who.client.setBlocked(ce.Ctx, who.person, false) {
 		ce.Reply(textNotBlocked, name)
 		return
+	}
+	err := who.client.inRoom(who.person, func(ctx context.Context, room *bridgev2.Portal) {
+		if metadataOf(room).Reserved() {
+			who.client.accept(ctx, room)
+		}
+	})
+	if err != nil {
+		zerolog.Ctx(ce.Ctx).Err(err).Msg("Failed to reopen a chat")
 	}
 	ce.Reply(textUnblocked, name)
 }

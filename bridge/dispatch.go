@@ -85,44 +85,62 @@ func (c *Client) messageArrived(ctx context.Context, e network.MessageEvent) err
 		c.tellRequest(ctx, room)
 	}
 	err = c.queue(&simplevent.Message[network.Message]{
-		EventMeta: meta, Data: msg, ID: portal.MessageID(msg.ID), HandleExistingFunc: c.replacePlaceholder,
+		EventMeta: meta, Data: msg, ID: portal.MessageID(msg.ID), HandleExistingFunc: c.replacePlaceholder(&failure),
 		ConvertMessageFunc: func(
 			ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, msg network.Message,
 		) (*bridgev2.ConvertedMessage, error) {
-			var converted *bridgev2.ConvertedMessage
-			converted, failure = c.convertIncoming(ctx, room, intent, msg)
-			if failure != nil {
-				// Told as the result below: bridgev2 would put the error into the room, at each try.
-				return nil, bridgev2.ErrIgnoringRemoteEvent
-			}
-			return converted, nil
+			return c.convertQuietly(ctx, room, intent, msg, &failure)
 		},
 	})
 	return errors.Join(err, failure)
 }
 
-// replacePlaceholder handles a message whose id is known: a repetition, unless
-// all that is in the room is a placeholder for it.
-func (c *Client) replacePlaceholder(
-	_ context.Context, _ *bridgev2.Portal, _ bridgev2.MatrixAPI, existing []*bridgedb.Message, msg network.Message,
-) (bridgev2.UpsertResult, error) {
-	if _, still := msg.Content.(network.Undecryptable); still || len(existing) != 1 || !portal.IsPlaceholder(existing[0]) {
-		return bridgev2.UpsertResult{}, nil
+// convertQuietly converts a message and keeps an error to itself, for the event's own result: bridgev2 would put it into
+// the room, at each try.
+func (c *Client) convertQuietly(
+	ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, msg network.Message, failure *error,
+) (converted *bridgev2.ConvertedMessage, err error) {
+	converted, *failure = c.convertIncoming(ctx, room, intent, msg)
+	if *failure != nil {
+		return nil, bridgev2.ErrIgnoringRemoteEvent
 	}
+	return converted, nil
+}
+
+// upserter says what to do with a message whose id is known.
+type upserter = func(
+	_ context.Context, _ *bridgev2.Portal, _ bridgev2.MatrixAPI, existing []*bridgedb.Message, msg network.Message,
+) (bridgev2.UpsertResult, error)
+
+// replacePlaceholder handles a message whose id is known: a repetition, unless
+// all that is in the room is a placeholder for it. What goes wrong is put into failure.
+func (c *Client) replacePlaceholder(failure *error) upserter {
+	return func(
+		_ context.Context, _ *bridgev2.Portal, _ bridgev2.MatrixAPI, existing []*bridgedb.Message, msg network.Message,
+	) (bridgev2.UpsertResult, error) {
+		if _, still := msg.Content.(network.Undecryptable); still || len(existing) != 1 || !portal.IsPlaceholder(existing[0]) {
+			return bridgev2.UpsertResult{}, nil
+		}
+		return bridgev2.UpsertResult{SubEvents: []bridgev2.RemoteEvent{c.replacement(msg, failure)}}, nil
+	}
+}
+
+// replacement turns the placeholder of a message into the message.
+func (c *Client) replacement(msg network.Message, failure *error) bridgev2.RemoteEvent {
 	meta := c.meta(bridgev2.RemoteEventEdit, msg.ID.Conversation, msg.ID.Sender)
 	meta.Timestamp = msg.Time
-	return bridgev2.UpsertResult{SubEvents: []bridgev2.RemoteEvent{&simplevent.Message[network.Message]{
+	return &simplevent.Message[network.Message]{
 		EventMeta: meta, Data: msg, ID: portal.MessageID(msg.ID), TargetMessage: portal.MessageID(msg.ID),
 		ConvertEditFunc: func(
 			ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, existing []*bridgedb.Message, msg network.Message,
 		) (*bridgev2.ConvertedEdit, error) {
-			converted, err := c.convertIncoming(ctx, room, intent, msg)
+			converted, err := c.convertQuietly(ctx, room, intent, msg, failure)
 			if err != nil {
 				return nil, err
 			}
 			return portal.ReplacePlaceholder(converted, existing[0]), nil
 		},
-	}}}, nil
+	}
 }
 
 func (c *Client) receiptArrived(e network.ReceiptEvent) error {

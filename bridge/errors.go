@@ -58,6 +58,7 @@ func problems() []problem {
 		{is: errNotAnEmoji, code: "CW-1308", text: textNotAnEmoji, status: failed, http: http.StatusBadRequest},
 		{is: network.ErrUnsupported, code: "CW-1301", text: textUnsupported, status: failed, http: http.StatusBadRequest},
 		{is: network.ErrTooLarge, code: "CW-1302", text: textTooLarge, status: failed, http: http.StatusRequestEntityTooLarge},
+		{is: bare(bridgev2.ErrMediaTooLarge), code: "CW-1302", text: textTooLarge, status: failed, http: http.StatusRequestEntityTooLarge},
 		{is: network.ErrRejected, code: "CW-1303", text: textRejected, status: failed, http: http.StatusBadGateway},
 
 		{is: network.ErrTokenExpired, code: "CW-1101", text: textTokenExpired, status: retriable, http: http.StatusServiceUnavailable},

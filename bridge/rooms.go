@@ -67,7 +67,7 @@ func (c *Client) chatWith(ctx context.Context, person network.Address) (*bridgev
 	err = c.inRoom(person, func(ctx context.Context, room *bridgev2.Portal) {
 		c.announce(ctx, room)
 		c.setAccess(ctx, room, false)
-		if room.MessageRequest {
+		if metadataOf(room).Reserved() {
 			c.accept(ctx, room)
 		}
 	})

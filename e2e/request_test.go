@@ -50,3 +50,26 @@ func TestDeclinedRequest(t *testing.T) {
 	room.WaitForMessage(anna, "sorry")
 	require.Equal(t, []string{"buy this", "sorry"}, room.Texts(anna))
 }
+
+// A user reports somebody to the administrators and wants to hear nothing more of them, from the room with the bot too.
+func TestReportAndBlock(t *testing.T) {
+	w := newWorld(t)
+	alice := w.MatrixUser("alice").Enlisted()
+	admin := w.MatrixUser("admin")
+	anna := w.Person("+4915110000063", "Anna").OptedIn()
+	room := alice.StartChat(anna)
+
+	room.Says("!cw report they sell things that do not exist")
+	room.WaitForNotice("with the administrators")
+	admin.WaitForNotice("@alice:localhost", anna.conversation(), "they sell things that do not exist")
+
+	alice.Command("block " + anna.Phone())
+	alice.WaitForNotice("nothing more of", "still see that their messages were delivered")
+	lost := anna.Says(alice, "are you there?")
+	require.NoError(t, anna.WaitReceipt(w.soon(), lost, "delivery"))
+	alice.Command("unblock " + anna.Phone())
+	alice.WaitForNotice("you hear of")
+	anna.Says(alice, "hello again")
+	room.WaitForMessage(anna, "hello again")
+	require.Equal(t, []string{"hello again"}, room.Texts(anna))
+}
