@@ -25,6 +25,9 @@ const (
 	// filePatience bounds the fetching of one file, and idlePatience the wait for its next byte.
 	filePatience = 10 * time.Minute
 	idlePatience = 60 * time.Second
+	// fileTries is how often a file is asked for, and filePause the wait between.
+	fileTries = 3
+	filePause = 3 * time.Second
 	// maxThumbnailPixels bounds a thumbnail that somebody sent.
 	maxThumbnailPixels = 1 << 20
 )
@@ -81,7 +84,7 @@ func (c *Client) convertText(
 func (c *Client) convertFile(
 	ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, media network.Media,
 ) (*bridgev2.ConvertedMessagePart, error) {
-	file, err := c.fetch(ctx, room, intent, media)
+	file, err := c.fetchPatiently(ctx, room, intent, media)
 	if reason := lasting(err); reason != "" {
 		zerolog.Ctx(ctx).Warn().Err(err).Msg("A file cannot be shown")
 		return noticePart(textFileMissing(media.Kind, reason)), nil
@@ -107,15 +110,52 @@ func lasting(err error) string {
 		return textFileBroken
 	case errors.Is(err, network.ErrUnsupported):
 		return textFileUnknown
+	case errors.Is(err, errGivenUp):
+		return textFileFailed
 	case errors.Is(err, network.ErrTooLarge), errors.Is(err, bridgev2.ErrMediaTooLarge),
 		errors.As(err, &refused) && refused.IsStatus(http.StatusRequestEntityTooLarge):
 		return textFileTooLarge
+	case errors.As(err, &refused) && refused.Response != nil && isRefusal(refused.Response.StatusCode):
+		return textFileRefused
 	}
 	return ""
 }
 
-// errEmptyFile says that a file has no bytes at all.
-var errEmptyFile = errors.New("the file is empty")
+// isRefusal says whether a homeserver's answer to an upload would be the same another time.
+func isRefusal(status int) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return false
+	}
+	return status >= 400 && status < 500
+}
+
+var (
+	// errEmptyFile says that a file has no bytes at all.
+	errEmptyFile = errors.New("the file is empty")
+	// errGivenUp says that the network has failed to give a file several times.
+	errGivenUp = errors.New("the network does not give the file")
+)
+
+// fetchPatiently fetches a file, if need be more than once. It gives up in the end where it is the network that fails, since
+// everything that comes after the message waits for it; a homeserver that fails could not take the notice either.
+func (c *Client) fetchPatiently(
+	ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, media network.Media,
+) (file portal.Uploaded, err error) {
+	for try := 1; ; try++ {
+		file, err = c.fetch(ctx, room, intent, media)
+		var ofNetwork bridgev2.CallbackError
+		if err == nil || lasting(err) != "" || !errors.As(err, &ofNetwork) || errors.Is(err, network.ErrNotConnected) || ctx.Err() != nil {
+			return file, err
+		}
+		if try == fileTries {
+			return file, fmt.Errorf("%w: %w", errGivenUp, err)
+		}
+		if !sleep(ctx, filePause) {
+			return file, err
+		}
+	}
+}
 
 // fetch streams a file from the network to the homeserver, and learns from its bytes what it is.
 func (c *Client) fetch(ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, media network.Media) (portal.Uploaded, error) {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -146,6 +147,7 @@ func TestFilesThatNeverCome(t *testing.T) {
 		"declared huge":    {network.Media{Size: portal.MaxFile + 1, Open: reading([]byte("x"))}, nil, textFileTooLarge},
 		"huge":             {network.Media{Size: 1024, Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(endless{}), nil }}, nil, textFileTooLarge},
 		"homeserver's say": {network.Media{Open: reading([]byte("x"))}, bridgev2.ErrMediaTooLarge, textFileTooLarge},
+		"homeserver's no":  {network.Media{Open: reading([]byte("x"))}, mautrix.HTTPError{Response: &http.Response{StatusCode: http.StatusForbidden}}, textFileRefused},
 		"homeserver's 413": {network.Media{Open: reading([]byte("x"))}, tooLarge, textFileTooLarge},
 	} {
 		client, room, homeserver := receiving(t)
@@ -165,7 +167,7 @@ func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestFilesThatMayComeLater(t *testing.T) {
 	for name, failure := range map[string]error{
-		"no connection": network.ErrNotConnected, "network trouble": network.ErrTemporary, "homeserver trouble": errors.New("502"),
+		"no connection": network.ErrNotConnected, "network trouble": network.ErrTemporary, "homeserver trouble": errors.New("502"), "homeserver busy": mautrix.HTTPError{Response: &http.Response{StatusCode: http.StatusTooManyRequests}},
 	} {
 		c, room, homeserver := receiving(t)
 		homeserver.refuse = failure
@@ -173,6 +175,58 @@ func TestFilesThatMayComeLater(t *testing.T) {
 		require.ErrorIs(t, err, failure, name)
 	}
 }
+
+// What follows a file must not wait for a network that never gives it.
+func TestFileIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, room, homeserver := receiving(t)
+		tries := 0
+		converted, err := c.convertIncoming(t.Context(), room, homeserver, arrived(network.Media{
+			Kind: network.Video, Open: func(context.Context) (io.ReadCloser, error) {
+				tries++
+				return nil, fmt.Errorf("503: %w", network.ErrTemporary)
+			},
+		}))
+		require.NoError(t, err)
+		require.Equal(t, fileTries, tries)
+		require.Equal(t, textFileMissing(network.Video, textFileFailed), converted.Parts[0].Content.Body)
+
+		tries = 0
+		converted, err = c.convertIncoming(t.Context(), room, homeserver, arrived(network.Media{
+			Kind: network.Document, MIME: "text/plain", Open: func(ctx context.Context) (io.ReadCloser, error) {
+				tries++
+				if tries == 1 {
+					return nil, network.ErrTemporary
+				}
+				return reading([]byte("words"))(ctx)
+			},
+		}))
+		require.NoError(t, err)
+		require.Equal(t, event.MsgFile, converted.Parts[0].Content.MsgType)
+	})
+}
+
+// A file whose bytes stop coming is given up as well.
+func TestFileThatStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, room, homeserver := receiving(t)
+		converted, err := c.convertIncoming(t.Context(), room, homeserver, arrived(network.Media{
+			Kind: network.Video, Open: func(ctx context.Context) (io.ReadCloser, error) { return stalled{ctx}, nil },
+		}))
+		require.NoError(t, err)
+		require.Equal(t, textFileMissing(network.Video, textFileFailed), converted.Parts[0].Content.Body)
+	})
+}
+
+// stalled gives no byte until its context ends.
+type stalled struct{ ctx context.Context }
+
+func (s stalled) Read([]byte) (int, error) {
+	<-s.ctx.Done()
+	return 0, s.ctx.Err()
+}
+
+func (stalled) Close() error { return nil }
 
 // source is a network that opens files of a former run.
 type source struct {

@@ -54,6 +54,8 @@ const (
 	textFileGone       = "it is not on the network any more"
 	textFileBroken     = "it arrived damaged"
 	textFileTooLarge   = "it is too large"
+	textFileRefused    = "your homeserver does not take it"
+	textFileFailed     = "the network does not give it"
 	textFileUnknown    = "it is of a form that cannot be opened"
 )
 

@@ -175,7 +175,24 @@ func tidy(source string) (string, bool) {
 	if err != nil || !bounded(root) {
 		return "", false
 	}
-	var hidden, inline []*html.Node
+	hidden, inline := plainer(root)
+	for _, node := range hidden {
+		if node.Parent != nil {
+			node.Parent.RemoveChild(node)
+		}
+	}
+	for i := len(inline) - 1; i >= 0; i-- {
+		hoistSpaces(inline[i])
+	}
+	var out strings.Builder
+	if err := html.Render(&out, root); err != nil {
+		return "", false
+	}
+	return out.String(), true
+}
+
+// plainer writes headings and tables in simpler elements, and finds those that nobody sees and those that markers stand for.
+func plainer(root *html.Node) (hidden, inline []*html.Node) {
 	for node := range root.Descendants() {
 		if node.Type == html.TextNode && !within(node, "pre") {
 			node.Data = strings.ReplaceAll(strings.Trim(node.Data, "\n"), "\n", " ")
@@ -199,19 +216,7 @@ func tidy(source string) (string, bool) {
 			}
 		}
 	}
-	for _, node := range hidden {
-		if node.Parent != nil {
-			node.Parent.RemoveChild(node)
-		}
-	}
-	for i := len(inline) - 1; i >= 0; i-- {
-		hoistSpaces(inline[i])
-	}
-	var out strings.Builder
-	if err := html.Render(&out, root); err != nil {
-		return "", false
-	}
-	return out.String(), true
+	return hidden, inline
 }
 
 func bounded(root *html.Node) bool {
