@@ -16,9 +16,6 @@ import (
 // opener makes the client of a login; it may read the login's keys.
 type opener func(ctx context.Context, c *Client) (network.Client, error)
 
-// upload gives an encrypted file to the provider's media host.
-type upload = func(ctx context.Context, ciphertext io.Reader, size int64, encSHA256 [32]byte) (string, error)
-
 // products are the account kinds that this program knows, in the order in which users see them.
 func products() []product {
 	return []product{
@@ -28,7 +25,7 @@ func products() []product {
 }
 
 // openInterop opens third-party accounts, of which the networks need the same things.
-func openInterop(account func(wire.Login, upload) network.Client) opener {
+func openInterop(account func(wire.Login) network.Client) opener {
 	return func(ctx context.Context, c *Client) (network.Client, error) {
 		store := c.connector.db.SignalStore(c.self.String())
 		keys, err := wire.LoadKeys(ctx, store)
@@ -40,29 +37,26 @@ func openInterop(account func(wire.Login, upload) network.Client) opener {
 			return nil, err
 		}
 		noise := keys.Public().Noise
-		login := wire.Login{
+		return account(wire.Login{
 			Self: c.self, Keys: keys, Store: store, Endpoint: endpoint, ChatURL: c.chatURL(),
 			Token: func(ctx context.Context) (string, error) {
 				return c.connector.provider.ConnectToken(ctx, c.self, noise)
 			},
+			Upload: func(ctx context.Context, ciphertext io.Reader, size int64, encSHA256 [32]byte) (string, error) {
+				return c.connector.provider.Host(ctx, c.self, ciphertext, size, encSHA256)
+			},
 			ReadReceipts: c.connector.config.Receipts.Read,
 			Handler:      c.handle,
 			Log:          zerolog.Ctx(ctx).With().Str("component", string(c.self.Network)).Logger(),
-		}
-		return account(login, func(ctx context.Context, ciphertext io.Reader, size int64, encSHA256 [32]byte) (string, error) {
-			return c.connector.provider.Host(ctx, c.self, ciphertext, size, encSHA256)
 		}), nil
 	}
 }
 
-func newWhatsApp(login wire.Login, host upload) network.Client {
-	return whatsapp.NewInterop(whatsapp.InteropConfig{
-		Self: login.Self, Keys: login.Keys, Store: login.Store, Endpoint: login.Endpoint, ChatURL: login.ChatURL,
-		Token: login.Token, Upload: host, ReadReceipts: login.ReadReceipts, Handler: login.Handler, Log: login.Log,
-	})
+func newWhatsApp(login wire.Login) network.Client {
+	return whatsapp.NewInterop(whatsapp.InteropConfig(login))
 }
 
-func newMessenger(login wire.Login, _ upload) network.Client { return messenger.NewInterop(login) }
+func newMessenger(login wire.Login) network.Client { return messenger.NewInterop(login) }
 
 // chatURL is where to connect: what the enlistment said, or else the agreement.
 func (c *Client) chatURL() string {

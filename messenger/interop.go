@@ -17,16 +17,19 @@ import (
 type Interop struct{ *wire.Account }
 
 var (
-	_ network.Client = (*Interop)(nil)
-	_ network.Finder = (*Interop)(nil)
+	_ network.Client      = (*Interop)(nil)
+	_ network.Finder      = (*Interop)(nil)
+	_ network.MediaSource = (*Interop)(nil)
 )
 
 // NewInterop makes the client of a third-party account; it connects when told to.
 func NewInterop(login wire.Login) *Interop {
-	return &Interop{wire.NewAccount(login, wire.Service{
+	spelling := &codec{payload: v3{}}
+	spelling.account = wire.NewAccount(login, wire.Service{
 		Network: network.Messenger, Product: wire.ProductMessenger, People: network.KindAccount,
-		Franking: frankingTag, Codec: codec{v3{}},
-	})}
+		Franking: frankingTag, Codec: spelling,
+	})
+	return &Interop{spelling.account}
 }
 
 // Find looks a person up by account number or by username, which may have an @ in
@@ -55,29 +58,40 @@ func normalIdentifier(identifier string) (wire.LookupKey, string, error) {
 	return wire.ByUsername, name, nil
 }
 
-// codec spells messages by one form of payload.
-type codec struct{ payload Payload }
+// codec spells messages by one form of payload, and has their files hosted by its account.
+type codec struct {
+	payload Payload
+	account *wire.Account
+}
 
-var _ wire.Codec = codec{}
+var _ wire.Codec = (*codec)(nil)
 
 // NewMessageID is a decimal number of 19 digits, as Messenger's own ids are. Those begin
 // with the time; here all of it follows from seed, so that a repeated message keeps its id.
-func (codec) NewMessageID(seed []byte) string {
+func (*codec) NewMessageID(seed []byte) string {
 	sum := sha256.Sum256(seed)
 	const positive, large = 1<<63 - 1, 1 << 62
 	return strconv.FormatUint(binary.BigEndian.Uint64(sum[:])&positive|large, 10)
 }
 
-// Encode writes a message. The stanza calls everything a text that is not a file.
-func (c codec) Encode(_ context.Context, message network.Message) (wire.Outgoing, error) {
-	plaintext, err := c.payload.Encode(message)
-	if err != nil {
-		return wire.Outgoing{}, err
+// Encode writes a message, after its file was hosted. The stanza calls everything a text that is not a file.
+func (c *codec) Encode(ctx context.Context, message network.Message) (out wire.Outgoing, err error) {
+	out.Type = "text"
+	var file wire.SealedMedia
+	if media, ok := message.Content.(network.Media); ok {
+		out.Type = "media"
+		if err = wire.CheckMedia(media); err != nil {
+			return out, err
+		}
+		if file, err = c.account.Host(ctx, media, wire.ClassOf(media.Kind)); err != nil {
+			return out, err
+		}
 	}
-	return wire.Outgoing{Type: "text", Plaintext: plaintext}, nil
+	out.Plaintext, err = c.payload.Encode(message, file)
+	return out, err
 }
 
 // Decode reads a message.
-func (c codec) Decode(in wire.Incoming, self, peer network.Address) (network.Content, *network.MessageID, error) {
+func (c *codec) Decode(in wire.Incoming, self, peer network.Address) (network.Content, *network.MessageID, error) {
 	return c.payload.Decode(in.Plaintext, in.Franking, self, peer)
 }

@@ -26,8 +26,8 @@ type consumerContent = waConsumerApplication.ConsumerApplication_Content
 
 // Payload is a form of plaintext. // assumed: U18
 type Payload interface {
-	// Encode writes a message. Errors wrap sentinels of package network.
-	Encode(message network.Message) ([]byte, error)
+	// Encode writes a message; file is where its file is, if it has one. Errors wrap sentinels of package network.
+	Encode(message network.Message, file wire.SealedMedia) ([]byte, error)
 	// Decode reads a message and checks the franking tag that came beside it. Errors wrap [wire.ErrContent].
 	Decode(plaintext, tag []byte, self, peer network.Address) (network.Content, *network.MessageID, error)
 }
@@ -45,8 +45,8 @@ const (
 type v3 struct{}
 
 // Encode implements [Payload]; each message gets a franking key of its own.
-func (v3) Encode(message network.Message) ([]byte, error) {
-	content, err := encodeContent(message)
+func (v3) Encode(message network.Message, file wire.SealedMedia) ([]byte, error) {
+	content, err := encodeContent(message, file)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func wrap(content *consumerContent, metadata *waMsgApplication.MessageApplicatio
 }
 
 // encodeContent writes the innermost part.
-func encodeContent(message network.Message) (*consumerContent, error) {
+func encodeContent(message network.Message, file wire.SealedMedia) (*consumerContent, error) {
 	content := &consumerContent{}
 	switch said := message.Content.(type) {
 	case network.Text:
@@ -112,6 +112,10 @@ func encodeContent(message network.Message) (*consumerContent, error) {
 			return nil, err
 		}
 		encodeText(content, said)
+	case network.Media:
+		if err := encodeMedia(content, said, file); err != nil {
+			return nil, err
+		}
 	case network.Reaction:
 		key, err := wire.MessageKey(said.Target)
 		if err != nil {
@@ -230,7 +234,7 @@ func open(raw []byte, message proto.Message) error {
 	return nil
 }
 
-// decodeContent reads the innermost part. Files are named only.
+// decodeContent reads the innermost part.
 func decodeContent(content *consumerContent, self, peer network.Address) (network.Content, error) {
 	switch said := content.GetContent().(type) {
 	case *waConsumerApplication.ConsumerApplication_Content_MessageText:
@@ -243,19 +247,12 @@ func decodeContent(content *consumerContent, self, peer network.Address) (networ
 			return nil, err
 		}
 		return network.Reaction{Target: target, Emoji: wire.Clean(said.ReactionMessage.GetText())}, nil
-	case *waConsumerApplication.ConsumerApplication_Content_ImageMessage:
-		return network.Unsupported{Type: "image"}, nil
-	case *waConsumerApplication.ConsumerApplication_Content_VideoMessage:
-		return network.Unsupported{Type: "video"}, nil
-	case *waConsumerApplication.ConsumerApplication_Content_DocumentMessage:
-		return network.Unsupported{Type: "document"}, nil
-	case *waConsumerApplication.ConsumerApplication_Content_AudioMessage:
-		if said.AudioMessage.GetPTT() {
-			return network.Unsupported{Type: "voice message"}, nil
-		}
-		return network.Unsupported{Type: "audio file"}, nil
 	}
-	return nil, fmt.Errorf("%w: a message without content", wire.ErrContent)
+	media, err := decodeMedia(content)
+	if err != nil {
+		return nil, err
+	}
+	return media, nil
 }
 
 func decodeText(extended *waConsumerApplication.ConsumerApplication_ExtendedTextMessage) network.Text {
@@ -299,6 +296,7 @@ func schema() wire.Schema {
 	s.Allow(&waConsumerApplication.ConsumerApplication_AudioMessage{}, 1, 2)
 	s.Allow(&waConsumerApplication.ConsumerApplication_DocumentMessage{}, 1, 2)
 	s.Allow(&waConsumerApplication.ConsumerApplication_ReactionMessage{}, 1, 2, 4)
+	allowFiles(s)
 	return s
 }
 

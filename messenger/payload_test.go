@@ -84,10 +84,6 @@ func TestDecodeKinds(t *testing.T) {
 			ExtendedTextMessage: &waConsumerApplication.ConsumerApplication_ExtendedTextMessage{
 				Text: &waCommon.MessageText{Text: proto.String("see https://example.eu")}, MatchedText: proto.String("https://example.eu"), Title: proto.String("E"),
 			}}}, network.Text{Body: "see https://example.eu", Preview: &network.LinkPreview{Matched: "https://example.eu", Title: "E"}}},
-		"image": {&app{Content: &waConsumerApplication.ConsumerApplication_Content_ImageMessage{
-			ImageMessage: &waConsumerApplication.ConsumerApplication_ImageMessage{Image: &waCommon.SubProtocol{}}}}, network.Unsupported{Type: "image"}},
-		"voice": {&app{Content: &waConsumerApplication.ConsumerApplication_Content_AudioMessage{
-			AudioMessage: &waConsumerApplication.ConsumerApplication_AudioMessage{PTT: proto.Bool(true)}}}, network.Unsupported{Type: "voice message"}},
 		"reaction to ours": {reactionOf(false, "1"), network.Reaction{Target: network.MessageID{Conversation: peer, Sender: self, ID: "1"}, Emoji: "👍"}},
 		"to their own":     {reactionOf(true, "1"), network.Reaction{Target: network.MessageID{Conversation: peer, Sender: peer, ID: "1"}, Emoji: "👍"}},
 	} {
@@ -206,7 +202,7 @@ func TestEncodeRefuses(t *testing.T) {
 			network.Message{Content: network.Text{Body: "a"}, ReplyTo: &network.MessageID{ID: "1"}}, network.ErrUnsupported,
 		},
 	} {
-		_, err := v3{}.Encode(test.message)
+		_, err := v3{}.Encode(test.message, wire.SealedMedia{})
 		require.ErrorIs(t, err, test.want, name)
 	}
 }
@@ -230,7 +226,7 @@ func FuzzContent(f *testing.F) {
 		if id != "" && link != "react" {
 			message.ReplyTo = &other
 		}
-		plaintext, err := v3{}.Encode(message)
+		plaintext, err := v3{}.Encode(message, wire.SealedMedia{})
 		if err != nil {
 			return
 		}

@@ -97,5 +97,12 @@ func (p *Person) showMessenger(node binary.Node, from types.JID, plaintext []byt
 	}
 	h := heardFrom(node, from)
 	message.fill(h)
+	file, err := message.openFileMessage()
+	if err != nil {
+		return nil, err
+	}
+	if file != nil {
+		h.Media = p.showMedia(h.From, message.kind, value{message.kind: file})
+	}
 	return h, nil
 }

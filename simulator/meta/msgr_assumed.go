@@ -148,6 +148,10 @@ func (m msgrMessage) fill(h *Heard) {
 		h.Text = m.content.text("text")
 	case "extendedTextMessage":
 		h.Text = m.content.message("text").text("text")
+		if m.content["matchedText"] != nil || m.content["canonicalURL"] != nil {
+			h.Preview = &Preview{Matched: m.content.text("matchedText"), URL: m.content.text("canonicalURL"), Title: m.content.text("title"),
+				Description: m.content.text("description")}
+		}
 	case "reactionMessage":
 		key := m.content.message("key")
 		h.Text = m.content.text("text")

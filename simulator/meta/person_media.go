@@ -62,6 +62,13 @@ func (p *Person) SendMedia(to string, m Media) (id string, err error) {
 	}
 	body := m.describe(form, file, p.n.PutMedia(file.blob))
 	body.misbehave(m.Misbehave)
+	if p.user.product == productMessenger {
+		plaintext, err := msgrMedia(form.member, body, m.ReplyTo)
+		if err != nil {
+			return "", err
+		}
+		return p.Send(to, "media", plaintext)
+	}
 	member := interopMessage().member(form.member)
 	content := member.inner.encode(body)
 	if m.Misbehave == UnknownField {
@@ -127,6 +134,10 @@ func quoteOf(h Heard) value {
 
 // SendPreview sends a text with a description of a link in it.
 func (p *Person) SendPreview(to, text string, preview Preview) (id string, err error) {
+	if p.user.product == productMessenger {
+		return p.Send(to, "text", encodeMessenger(value{"extendedTextMessage": value{"text": value{"text": text}, "matchedText": preview.Matched,
+			"canonicalURL": preview.URL, "title": preview.Title, "description": preview.Description, "previewType": uint64(0)}}, nil))
+	}
 	body := value{"text": text, "matchedText": preview.Matched, "canonicalUrl": preview.URL, "title": preview.Title,
 		"description": preview.Description, "previewType": uint64(0)}
 	if len(preview.Thumbnail) > 0 {

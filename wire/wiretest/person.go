@@ -15,7 +15,7 @@ type Person struct {
 	product Product
 }
 
-var _ networktest.Person = Person{}
+var _ networktest.Selective = Person{}
 
 // Address implements [networktest.Person].
 func (p Person) Address() network.Address {
@@ -28,6 +28,14 @@ func (p Person) Address() network.Address {
 
 // Identifier implements [networktest.Person].
 func (p Person) Identifier() string { return p.product.Identifier(p.Person) }
+
+// Carried implements [networktest.Selective].
+func (p Person) Carried(content network.Content) (network.Content, bool) {
+	if p.product.Carried == nil {
+		return content, true
+	}
+	return p.product.Carried(content)
+}
 
 // OptOut implements [networktest.Person].
 func (p Person) OptOut() error { return p.Person.OptOut() }
@@ -57,7 +65,7 @@ func (p Person) Hears(ctx context.Context) (networktest.Heard, error) {
 		return networktest.Heard{}, err
 	}
 	from, err := wire.ParseTextJID(p.product.Network, heard.From)
-	return networktest.Heard{From: from, ID: heard.ID, Text: heard.Text, ReplyTo: heard.ReplyTo}, err
+	return more(networktest.Heard{From: from, ID: heard.ID, Text: heard.Text, ReplyTo: heard.ReplyTo}, heard), err
 }
 
 // Typing implements [networktest.Person].

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,10 +23,14 @@ import (
 // Integrator is the number of the world's provider.
 const Integrator = 12
 
+// mediaPath is where the network fetches files.
+const mediaPath = "/media/"
+
 // provider is a third-party provider as far as a login needs one: a key set that
 // the network reads, tokens, and enlistment.
 type provider struct {
 	server *httptest.Server
+	media  mediaHost
 	key    *ecdsa.PrivateKey
 	kid    string
 	public map[string]any
@@ -49,6 +54,10 @@ func newProvider() (*provider, error) {
 }
 
 func (p *provider) serve(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, mediaPath) {
+		p.media.ServeHTTP(w, r)
+		return
+	}
 	var body any
 	switch r.URL.Path {
 	case "/.well-known/openid-configuration":

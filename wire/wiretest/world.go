@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -35,6 +36,8 @@ type Product struct {
 	// Person puts the number-th person into the network; Identifier is what users find them by.
 	Person     func(net *meta.Network, number int64) *meta.Person
 	Identifier func(*meta.Person) string
+	// Carried is what the network carries of a file or a preview, and whether at all; nil carries everything.
+	Carried func(network.Content) (network.Content, bool)
 	// Unknown is a well-formed identifier of nobody, Malformed one that nobody can have.
 	Unknown, Malformed string
 }
@@ -66,7 +69,11 @@ func Run(m *testing.M, product Product, use func(*World), options ...meta.Option
 		return 1
 	}
 	defer p.server.Close()
-	if err = net.AddIntegrator(meta.Integrator{ID: Integrator, Name: "Causeway", IdentifierType: "email", Issuer: p.server.URL}); err != nil {
+	err = net.AddIntegrator(meta.Integrator{
+		ID: Integrator, Name: "Causeway", IdentifierType: "email", Issuer: p.server.URL,
+		MediaBase: p.server.URL + strings.TrimSuffix(mediaPath, "/"),
+	})
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -127,6 +134,7 @@ func (w *World) open(t *testing.T, user *account, store wire.Store, handler netw
 		ChatURL:      user.chatURL,
 		Token:        func(context.Context) (string, error) { return user.token("connect") },
 		ReadReceipts: true,
+		Upload:       w.provider.media.upload,
 		Handler:      handler,
 		Log:          zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.DebugLevel),
 	})}
