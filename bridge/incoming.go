@@ -271,6 +271,7 @@ func (c *Client) uploadThumbnail(ctx context.Context, room *bridgev2.Portal, int
 	}
 	return &portal.Uploaded{
 		URL: url, File: key, MIME: "image/jpeg", Extension: ".jpg", Size: int64(len(data)), Width: picture.Width, Height: picture.Height,
+		Blurhash: convert.Blurhash(ctx, data),
 	}
 }
 

@@ -130,6 +130,7 @@ func TestFileArrives(t *testing.T) {
 	require.EqualValues(t, "mxc://test/1", content.URL)
 	require.Equal(t, []int{40, 40, len(photo)}, []int{content.Info.Width, content.Info.Height, content.Info.Size}, "bytes count, not claims")
 	require.EqualValues(t, "mxc://test/2", content.Info.ThumbnailURL)
+	require.NotEmpty(t, content.Info.Blurhash)
 	require.Equal(t, [][]byte{photo, small}, homeserver.files)
 	require.Equal(t, []string{"image/jpeg", "image/jpeg"}, homeserver.types)
 }

@@ -104,6 +104,14 @@ func AsDocument(content *event.MessageEventContent, found Found, file File) File
 	}}
 }
 
+// For is the file as a network takes it: Messenger's documents have no room for a text (docs/protocol.md#messenger).
+func (f File) For(n network.Network) File {
+	if n == network.Messenger && f.Media.Kind == network.Document && f.Apart == "" {
+		f.Media.Caption, f.Apart = "", f.Media.Caption
+	}
+	return f
+}
+
 // CarriesCaption says whether a kind of file has room for a text (docs/protocol.md#subset).
 func CarriesCaption(kind network.MediaKind) bool {
 	switch kind {

@@ -21,6 +21,8 @@ type Uploaded struct {
 	Size int64
 	// Width and Height are pixels, zero if unknown.
 	Width, Height int
+	// Blurhash is a blurred picture in a few characters, of a thumbnail only.
+	Blurhash string
 }
 
 // maxWaveform is the loudest value of a waveform in Matrix (MSC1767), and loudest that of the network's.
@@ -40,6 +42,7 @@ func MediaToMatrix(media network.Media, file Uploaded, thumbnail *Uploaded) *bri
 	}
 	if thumbnail != nil {
 		content.Info.ThumbnailURL, content.Info.ThumbnailFile = thumbnail.URL, thumbnail.File
+		content.Info.Blurhash, content.Info.AnoaBlurhash = thumbnail.Blurhash, thumbnail.Blurhash
 		content.Info.ThumbnailInfo = &event.FileInfo{
 			MimeType: thumbnail.MIME, Size: int(thumbnail.Size), Width: thumbnail.Width, Height: thumbnail.Height,
 		}
