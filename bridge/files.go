@@ -66,6 +66,7 @@ func (c *Client) pack(ctx context.Context, content *event.MessageEventContent, f
 		decided = portal.AsDocument(content, found, decided)
 		ready, size, clean = file, found.Size, func() {}
 	}
+	decided = decided.For(c.self.Network)
 	decided.Media.Size = size
 	c.adorn(ctx, &decided.Media, ready)
 	decided.Media.Open = func(context.Context) (io.ReadCloser, error) {

@@ -1,0 +1,20 @@
+package portal_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"causeway/network"
+	"causeway/portal"
+)
+
+func TestDocumentsOnMessengerHaveTheirTextApart(t *testing.T) {
+	document := portal.File{Media: network.Media{Kind: network.Document, Caption: "the bill"}}
+	require.Equal(t, document, document.For(network.WhatsApp))
+	apart := document.For(network.Messenger)
+	require.Empty(t, apart.Media.Caption)
+	require.Equal(t, "the bill", apart.Apart)
+	image := portal.File{Media: network.Media{Kind: network.Image, Caption: "the bill"}}
+	require.Equal(t, image, image.For(network.Messenger))
+}
