@@ -26,7 +26,8 @@ demo-crash: ## the same with another conversation, while the bridge is killed ag
 crash: ## kill the bridge at every failpoint and 300 times at random, and count what is missing (an hour; PostgreSQL at CAUSEWAY_TEST_POSTGRES)
 	@go build -o build/crash ./cmd/crash && exec build/crash -messages 200 -kills 150 -random-messages 10000 -limit 3h
 
-crash-slice: ## five minutes of it
+crash-slice: ## five minutes of it, and the negative controls
+	@CAUSEWAY_TEST_CRASH=1 go test -count=1 ./e2e/crash/...
 	@go build -o build/crash ./cmd/crash && exec build/crash -messages 20 -kills 10 -random-messages 500 -limit 15m
 
 test: homeserver ## all tests, with the race detector
