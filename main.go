@@ -28,6 +28,9 @@ var (
 	BuildTime = "unknown"
 )
 
+// acceptRestore is the flag that lets the program start on a restored database.
+const acceptRestore = "accept-restore"
+
 const (
 	exitUsage  = 1
 	exitConfig = 11
@@ -52,7 +55,10 @@ func run(connector *bridge.Connector) {
 		Version:     Version,
 		Connector:   connector,
 	}
+	accept := flag.Make().LongKey(acceptRestore).Default("false").
+		Usage("Start although the database was restored from a backup; all encrypted sessions begin anew").Bool()
 	program.PostInit = func() {
+		connector.AcceptRestore = *accept
 		connector.StateDir = filepath.Dir(program.ConfigPath)
 		if err := bridge.Compose(program); err != nil {
 			fmt.Fprintf(os.Stderr, "Configuration error:\n%v\n", err)
@@ -80,6 +86,7 @@ func exampleAsked(args []string) (path string, asked bool) {
 	for _, other := range []string{"ignore-unsupported-database", "ignore-foreign-tables", "ignore-unsupported-server"} {
 		set.Make().LongKey(other).Default("false").Bool()
 	}
+	set.Make().LongKey(acceptRestore).Default("false").Bool()
 	set.MakeFull("n", "no-update", "", "false").Bool()
 	set.MakeFull("g", "generate-registration", "", "false").Bool()
 	if err := set.Parse(); err != nil {

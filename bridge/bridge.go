@@ -21,6 +21,7 @@ import (
 
 	"causeway/convert"
 	"causeway/database"
+	"causeway/delivery"
 	"causeway/interop"
 	"causeway/network"
 	"causeway/portal"
@@ -36,12 +37,19 @@ type Connector struct {
 	Software string
 	// StateDir is where signing keys go unless the configuration names another place.
 	StateDir string
+	// AcceptRestore starts although the database is an older copy of itself.
+	AcceptRestore bool
 
 	bridge   *bridgev2.Bridge
 	config   Config
 	unknown  []string
 	namer    *puppet.Namer
 	db       *database.Database
+	delivery *delivery.Delivery
+	// accept takes what users send, see [delivery.Outbox.Accept].
+	accept func(ctx context.Context, msg delivery.Outgoing) (network.MessageID, error)
+	// restored says that the database turned out to be an older copy of itself.
+	restored bool
 	provider *interop.Provider
 	products []product
 	// converter makes what a network takes of files; without ffmpeg it does less.
@@ -168,7 +176,7 @@ func (c *Connector) LoadUserLogin(_ context.Context, login *bridgev2.UserLogin) 
 	}
 	for _, p := range c.products {
 		if p.network == self.Network && self.Kind == network.KindInterop {
-			login.Client = newClient(c, login, self, p.open)
+			login.Client = newClient(c, login, self, p)
 			return nil
 		}
 	}

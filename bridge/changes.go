@@ -12,18 +12,17 @@ import (
 // HandleMatrixEdit implements [bridgev2.EditHandlingNetworkAPI]: the network knows no edits, so the new text is
 // sent as a correction that quotes the old one.
 func (c *Client) HandleMatrixEdit(ctx context.Context, msg *bridgev2.MatrixEdit) error {
-	_, err := c.settled(ctx, msg.Portal, func() (*bridgev2.MatrixMessageResponse, error) {
+	return c.settled(ctx, msg.Portal, func() error {
 		target := portal.ReplyTarget(msg.EditTarget, msg.Portal.PortalKey)
 		if target == nil || target.Sender != c.self {
-			return nil, errNotHere
+			return errNotHere
 		}
 		content, err := portal.Correction(msg.Content, textCorrection)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		return c.deliverContent(ctx, errand{room: msg.Portal, event: msg.Event}, content, target)
+		return c.hand(ctx, errand{room: msg.Portal, event: msg.Event}, content, target)
 	})
-	return err
 }
 
 // HandleMatrixMessageRemove implements [bridgev2.RedactionHandlingNetworkAPI]: nothing is sent, as the network cannot
@@ -38,17 +37,18 @@ func (c *Client) HandleMatrixMessageRemove(ctx context.Context, msg *bridgev2.Ma
 
 // HandleMatrixPollStart implements [bridgev2.PollHandlingNetworkAPI]: a poll is sent as a text with numbered options.
 func (c *Client) HandleMatrixPollStart(ctx context.Context, msg *bridgev2.MatrixPollStart) (*bridgev2.MatrixMessageResponse, error) {
-	return c.settled(ctx, msg.Portal, func() (*bridgev2.MatrixMessageResponse, error) {
+	err := c.settled(ctx, msg.Portal, func() error {
 		content, err := portal.PollText(msg.Content, textPollHint)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		var replyTo *network.MessageID
 		if msg.ReplyTo != nil {
 			replyTo = portal.ReplyTarget(msg.ReplyTo, msg.Portal.PortalKey)
 		}
-		return c.deliverContent(ctx, errand{room: msg.Portal, event: msg.Event}, content, replyTo)
+		return c.hand(ctx, errand{room: msg.Portal, event: msg.Event, message: &msg.MatrixMessage}, content, replyTo)
 	})
+	return &bridgev2.MatrixMessageResponse{Pending: true}, err
 }
 
 // HandleMatrixPollVote implements [bridgev2.PollHandlingNetworkAPI]: the other side has no poll that could count it.

@@ -35,7 +35,7 @@ type Client struct {
 	connector *Connector
 	login     *bridgev2.UserLogin
 	self      network.Address
-	open      opener
+	product   product
 
 	// mutex guards what follows.
 	mutex    sync.Mutex
@@ -66,8 +66,8 @@ var (
 	_ bridgev2.MessageRequestAcceptingNetworkAPI      = (*Client)(nil)
 )
 
-func newClient(connector *Connector, login *bridgev2.UserLogin, self network.Address, open opener) *Client {
-	return &Client{connector: connector, login: login, self: self, open: open}
+func newClient(connector *Connector, login *bridgev2.UserLogin, self network.Address, product product) *Client {
+	return &Client{connector: connector, login: login, self: self, product: product}
 }
 
 // Connect starts connecting and returns; how it goes comes as bridge states.
@@ -121,7 +121,7 @@ func (c *Client) start(ctx context.Context) error {
 	if c.connector.config.Interop.KillSwitch {
 		return interop.ErrStopped
 	}
-	client, err := c.open(ctx, c)
+	client, err := c.product.open(ctx, c)
 	if err != nil {
 		return err
 	}

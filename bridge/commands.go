@@ -15,6 +15,7 @@ import (
 	"maunium.net/go/mautrix/bridgev2/provisionutil"
 	"maunium.net/go/mautrix/bridgev2/status"
 
+	"causeway/delivery"
 	"causeway/interop"
 	"causeway/network"
 	"causeway/puppet"
@@ -49,17 +50,39 @@ func (c *Connector) registerCommands() {
 }
 
 // composeCommands replaces the commands that know the Matrix side by its concrete type.
-func composeCommands(processor *commands.Processor, connector *matrix.Connector) {
-	discard := *matrix.CommandDiscardMegolmSession
+func composeCommands(processor *commands.Processor, m *delivery.Matrix) {
+	discard, level, puppets := *matrix.CommandDiscardMegolmSession, *matrix.CommandSetPowerLevel, *matrix.CommandPingMatrix
 	discard.Func = func(ce *commands.Event) {
-		if connector.Crypto == nil {
+		if m.Crypto == nil {
 			ce.Reply(textCryptoOff)
 			return
 		}
-		connector.Crypto.ResetSession(ce.Ctx, ce.RoomID)
+		m.Crypto.ResetSession(ce.Ctx, ce.RoomID)
 		ce.Reply(textSessionDropped)
 	}
-	processor.AddHandler(&discard)
+	level.Func = func(ce *commands.Event) {
+		plain := *ce
+		plain.Bot = m.Connector.BotIntent()
+		matrix.CommandSetPowerLevel.Func(&plain)
+	}
+	puppets.Func = pingPuppet
+	processor.AddHandlers(&discard, &level, &puppets)
+}
+
+// pingPuppet says whether the user's own Matrix account can be acted with.
+func pingPuppet(ce *commands.Event) {
+	intent, ok := ce.User.DoublePuppet(ce.Ctx).(*delivery.Intent)
+	if !ok {
+		ce.Reply(textNoPuppet)
+		return
+	}
+	who, err := intent.Matrix.Whoami(ce.Ctx)
+	if err != nil {
+		ce.Log.Err(err).Msg("The homeserver does not accept a double puppet's token")
+		ce.Reply(textPuppetRefused)
+		return
+	}
+	ce.Reply(textPuppetWorks, who.UserID)
 }
 
 // login explains why nobody can log in where that is so, and otherwise is bridgev2's.

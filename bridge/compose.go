@@ -29,15 +29,18 @@ func Compose(main *mxmain.BridgeMain) error {
 	if err := refuseUnsafe(main); err != nil {
 		return err
 	}
-	// Events are handled before QueueRemoteEvent returns, and never counted as handled for having taken long:
-	// only so does its result say whether an event is in its room.
-	bridgev2.PortalEventBuffer = 0
-	bridgev2.EventHandlingTimeoutTicks = 1 << 30
-
+	connector, ok := main.Connector.(*Connector)
+	if !ok {
+		return errors.New("the program is not composed of this bridge's parts")
+	}
 	quieten(main)
-	main.Bridge.Matrix = &explainer{Connector: main.Matrix}
+	journaled, err := connector.installDelivery(main)
+	if err != nil {
+		return err
+	}
+	main.Bridge.Matrix = &explainer{Matrix: journaled}
 	if processor, ok := main.Bridge.Commands.(*commands.Processor); ok {
-		composeCommands(processor, main.Matrix)
+		composeCommands(processor, journaled)
 		main.Bridge.Commands = ownLogger{processor}
 	}
 	// bridgev2 reads a sticker's type for a checkpoint while it writes it for the room. Nobody collects checkpoints here.

@@ -26,7 +26,16 @@ type Config struct {
 	DisplayName string         `yaml:"displayname"`
 	Receipts    ReceiptsConfig `yaml:"receipts"`
 	Media       MediaConfig    `yaml:"media"`
-	Interop     InteropConfig  `yaml:"interop"`
+	Delivery    DeliveryConfig `yaml:"delivery"`
+	// SecretFile holds the instance secret; empty is beside the database.
+	SecretFile string        `yaml:"secret_file"`
+	Interop    InteropConfig `yaml:"interop"`
+}
+
+// DeliveryConfig is about the journal.
+type DeliveryConfig struct {
+	// EpochFile notes how far the database has come; empty is beside the database.
+	EpochFile string `yaml:"epoch_file"`
 }
 
 // InteropConfig is what the provider is told, and how its users' chats work.

@@ -109,7 +109,7 @@ func TestExampleTunesBridgev2s(t *testing.T) {
 		} `yaml:"logging"`
 	}
 	require.NoError(t, yaml.Unmarshal([]byte(text), &file))
-	require.Equal(t, "sqlite3-fk-wal", file.Database.Type)
+	require.Equal(t, "sqlite3-fk-wal-fullsync", file.Database.Type)
 	for _, parameter := range []string{"_txlock=immediate", "_stmt_cache_size=128", "_cache_size=-65536"} {
 		require.Contains(t, file.Database.URI, parameter)
 	}

@@ -99,7 +99,7 @@ func (c *Connector) acceptRequest(ce *commands.Event) {
 	if !ok {
 		return
 	}
-	if err := who.client.inRoom(who.person, who.client.accept); err != nil {
+	if err := who.client.inRoom(ce.Ctx, who.person, who.client.accept); err != nil {
 		ce.Reply("%s", replyOf(err, who.person.Network))
 		return
 	}
@@ -112,7 +112,7 @@ func (c *Connector) declineRequest(ce *commands.Event) {
 	if !ok {
 		return
 	}
-	err := who.client.inRoom(who.person, func(ctx context.Context, room *bridgev2.Portal) {
+	err := who.client.inRoom(ce.Ctx, who.person, func(ctx context.Context, room *bridgev2.Portal) {
 		who.client.answer(ctx, room, portal.RequestDeclined)
 	})
 	if err != nil {
@@ -146,7 +146,7 @@ func (c *Connector) unblock(ce *commands.Event) {
 		ce.Reply(textNotBlocked, name)
 		return
 	}
-	err := who.client.inRoom(who.person, func(ctx context.Context, room *bridgev2.Portal) {
+	err := who.client.inRoom(ce.Ctx, who.person, func(ctx context.Context, room *bridgev2.Portal) {
 		if metadataOf(room).Reserved() {
 			who.client.accept(ctx, room)
 		}

@@ -13,6 +13,7 @@ import (
 	"maunium.net/go/mautrix/bridgev2/networkid"
 	"maunium.net/go/mautrix/bridgev2/simplevent"
 
+	"causeway/delivery"
 	"causeway/network"
 	"causeway/portal"
 	"causeway/puppet"
@@ -21,12 +22,22 @@ import (
 // typingShown is how long a room shows somebody typing without hearing of them again.
 const typingShown = 25 * time.Second
 
-// errNotTaken says that bridgev2 did not take an event, and not why.
-var errNotTaken = errors.New("the room did not take the event")
+// take takes everything that happens on the network. Nil means that it is on disk and will be
+// in its room; an error leaves it with the network.
+func (c *Client) take(ctx context.Context, e network.Event) error {
+	change, ok := e.(network.ConnectionEvent)
+	if !ok {
+		return c.connector.delivery.Inbox.Take(ctx, c.login.ID, e)
+	}
+	c.stateChanged(change)
+	if change.State == network.Connected {
+		c.connector.delivery.Outbox.Wake(c.login.ID)
+	}
+	return nil
+}
 
-// handle takes everything that happens on the network. Nil means that the event
-// is in its room for good: bridgev2 handles events before it returns, as
-// [Compose] has set its queues to. An error leaves the event with the network.
+// handle brings an event to its room. Nil means that it is there: bridgev2 handles events before it
+// returns, as [delivery.Install] has set its queues to. After an error it is tried again.
 func (c *Client) handle(ctx context.Context, e network.Event) error {
 	if c.isBlocked(conversationOf(e)) {
 		return nil
@@ -35,14 +46,11 @@ func (c *Client) handle(ctx context.Context, e network.Event) error {
 	case network.MessageEvent:
 		return c.messageArrived(ctx, e)
 	case network.ReceiptEvent:
-		return c.receiptArrived(e)
+		return c.receiptArrived(ctx, e)
 	case network.TypingEvent:
-		return c.typingArrived(e)
+		return c.typingArrived(ctx, e)
 	case network.IdentityEvent:
-		return c.identityChanged(e)
-	case network.ConnectionEvent:
-		c.stateChanged(e)
-		return nil
+		return c.identityChanged(ctx, e)
 	default:
 		return fmt.Errorf("failed to handle a network event: no case for %T", e)
 	}
@@ -73,10 +81,10 @@ func (c *Client) messageArrived(ctx context.Context, e network.MessageEvent) err
 		return err
 	}
 	if reaction, ok := msg.Content.(network.Reaction); ok {
-		return c.reactionArrived(msg, reaction)
+		return c.reactionArrived(ctx, msg, reaction)
 	}
 	var failure error
-	meta := c.meta(bridgev2.RemoteEventMessageUpsert, msg.ID.Conversation, msg.ID.Sender)
+	meta := c.meta(ctx, bridgev2.RemoteEventMessageUpsert, msg.ID.Conversation, msg.ID.Sender)
 	meta.CreatePortal = true
 	meta.Timestamp = msg.Time
 	meta.PreHandleFunc = func(ctx context.Context, room *bridgev2.Portal) {
@@ -92,7 +100,10 @@ func (c *Client) messageArrived(ctx context.Context, e network.MessageEvent) err
 			return c.convertQuietly(ctx, room, intent, msg, &failure)
 		},
 	})
-	return errors.Join(err, failure)
+	if failure != nil {
+		return fmt.Errorf("failed to convert a message: %w", failure)
+	}
+	return err
 }
 
 // convertQuietly converts a message and keeps an error to itself, for the event's own result: bridgev2 would put it into
@@ -116,18 +127,18 @@ type upserter = func(
 // all that is in the room is a placeholder for it. What goes wrong is put into failure.
 func (c *Client) replacePlaceholder(failure *error) upserter {
 	return func(
-		_ context.Context, _ *bridgev2.Portal, _ bridgev2.MatrixAPI, existing []*bridgedb.Message, msg network.Message,
+		ctx context.Context, _ *bridgev2.Portal, _ bridgev2.MatrixAPI, existing []*bridgedb.Message, msg network.Message,
 	) (bridgev2.UpsertResult, error) {
 		if _, still := msg.Content.(network.Undecryptable); still || len(existing) != 1 || !portal.IsPlaceholder(existing[0]) {
 			return bridgev2.UpsertResult{}, nil
 		}
-		return bridgev2.UpsertResult{SubEvents: []bridgev2.RemoteEvent{c.replacement(msg, failure)}}, nil
+		return bridgev2.UpsertResult{SubEvents: []bridgev2.RemoteEvent{c.replacement(ctx, msg, failure)}}, nil
 	}
 }
 
 // replacement turns the placeholder of a message into the message.
-func (c *Client) replacement(msg network.Message, failure *error) bridgev2.RemoteEvent {
-	meta := c.meta(bridgev2.RemoteEventEdit, msg.ID.Conversation, msg.ID.Sender)
+func (c *Client) replacement(ctx context.Context, msg network.Message, failure *error) bridgev2.RemoteEvent {
+	meta := c.meta(ctx, bridgev2.RemoteEventEdit, msg.ID.Conversation, msg.ID.Sender)
 	meta.Timestamp = msg.Time
 	return &simplevent.Message[network.Message]{
 		EventMeta: meta, Data: msg, ID: portal.MessageID(msg.ID), TargetMessage: portal.MessageID(msg.ID),
@@ -143,7 +154,7 @@ func (c *Client) replacement(msg network.Message, failure *error) bridgev2.Remot
 	}
 }
 
-func (c *Client) receiptArrived(e network.ReceiptEvent) error {
+func (c *Client) receiptArrived(ctx context.Context, e network.ReceiptEvent) error {
 	targets := make([]networkid.MessageID, len(e.IDs))
 	for i, id := range e.IDs {
 		targets[i] = portal.MessageID(network.MessageID{Conversation: e.Conversation, Sender: c.self, ID: id})
@@ -152,7 +163,7 @@ func (c *Client) receiptArrived(e network.ReceiptEvent) error {
 	if e.Kind == network.Delivered {
 		kind = bridgev2.RemoteEventDeliveryReceipt
 	}
-	meta := c.meta(kind, e.Conversation, e.Reader)
+	meta := c.meta(ctx, kind, e.Conversation, e.Reader)
 	meta.Timestamp = e.Time
 	if e.Kind == network.Delivered {
 		meta.PostHandleFunc = func(ctx context.Context, room *bridgev2.Portal) { c.showDelivery(ctx, room, targets) }
@@ -160,30 +171,33 @@ func (c *Client) receiptArrived(e network.ReceiptEvent) error {
 	return c.queue(&simplevent.Receipt{EventMeta: meta, Targets: targets})
 }
 
-func (c *Client) typingArrived(e network.TypingEvent) error {
-	typing := &simplevent.Typing{EventMeta: c.meta(bridgev2.RemoteEventTyping, e.Conversation, e.Sender)}
+func (c *Client) typingArrived(ctx context.Context, e network.TypingEvent) error {
+	typing := &simplevent.Typing{EventMeta: c.meta(ctx, bridgev2.RemoteEventTyping, e.Conversation, e.Sender)}
 	if e.Typing {
 		typing.Timeout = typingShown
 	}
 	return c.queue(typing)
 }
 
-func (c *Client) identityChanged(e network.IdentityEvent) error {
-	return c.inRoom(e.Person, func(ctx context.Context, room *bridgev2.Portal) {
+func (c *Client) identityChanged(ctx context.Context, e network.IdentityEvent) error {
+	return c.inRoom(ctx, e.Person, func(ctx context.Context, room *bridgev2.Portal) {
 		c.say(ctx, room, textIdentityChanged(c.connector.nameOf(ctx, e.Person)))
 	})
 }
 
 // inRoom runs fn in the room's own order, if there is a room. It must not be
 // called from a handler of the same room: that would wait for itself.
-func (c *Client) inRoom(conversation network.Address, fn func(ctx context.Context, room *bridgev2.Portal)) error {
-	meta := c.meta(bridgev2.RemoteEventUnknown, conversation, network.Address{})
+func (c *Client) inRoom(ctx context.Context, conversation network.Address, fn func(ctx context.Context, room *bridgev2.Portal)) error {
+	meta := c.meta(ctx, bridgev2.RemoteEventUnknown, conversation, network.Address{})
 	meta.PreHandleFunc = fn
-	return c.queue(&meta)
+	if err := c.queue(&meta); err != nil && !errors.Is(err, delivery.ErrIgnored) {
+		return err
+	}
+	return nil
 }
 
-func (c *Client) meta(kind bridgev2.RemoteEventType, conversation, sender network.Address) simplevent.EventMeta {
-	meta := simplevent.EventMeta{Type: kind, PortalKey: portal.Key(conversation, c.self)}
+func (c *Client) meta(ctx context.Context, kind bridgev2.RemoteEventType, conversation, sender network.Address) simplevent.EventMeta {
+	meta := simplevent.EventMeta{Type: kind, PortalKey: portal.Key(conversation, c.self), MutateContextFunc: delivery.Carry(ctx)}
 	if !sender.IsZero() {
 		meta.Sender = puppet.Sender(sender, c.self)
 	}
@@ -191,12 +205,8 @@ func (c *Client) meta(kind bridgev2.RemoteEventType, conversation, sender networ
 }
 
 func (c *Client) queue(e bridgev2.RemoteEvent) error {
-	result := c.login.QueueRemoteEvent(e)
-	switch {
-	case result.Error != nil:
-		return fmt.Errorf("failed to bring a %s to its room: %w", e.GetType(), result.Error)
-	case !result.Success:
-		return fmt.Errorf("failed to bring a %s to its room: %w", e.GetType(), errNotTaken)
+	if err := delivery.ResultError(c.login.QueueRemoteEvent(e)); err != nil {
+		return fmt.Errorf("failed to bring a %s to its room: %w", e.GetType(), err)
 	}
 	return nil
 }

@@ -25,7 +25,8 @@ func tuned() [][2]string {
 		{"        \"*\": relay\n        \"example.com\": user\n", "        \"example.com\": user\n"},
 		{
 			"    # The database type. \"sqlite3-fk-wal\" and \"postgres\" are supported.\n    type: postgres\n",
-			"    # The database type: \"sqlite3-fk-wal\", \"postgres\", or \"pgx\" (PostgreSQL through a faster driver).\n    type: sqlite3-fk-wal\n",
+			"    # The database type: \"sqlite3-fk-wal-fullsync\", \"postgres\", or \"pgx\" (PostgreSQL through a faster driver). Others are\n" +
+				"    # refused: what was acknowledged would be lost with the power.\n    type: sqlite3-fk-wal-fullsync\n",
 		},
 		{
 			"    #   SQLite: A raw file path is supported, but `file:<path>?_txlock=immediate` is recommended.\n" +

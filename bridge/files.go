@@ -30,11 +30,11 @@ type parcel struct {
 }
 
 // withFile downloads the file of a user's message and calls use while it is there, in the form that the network takes.
-func (c *Client) withFile(ctx context.Context, room *bridgev2.Portal, content *event.MessageEventContent, use func(parcel) error) error {
+func (c *Client) withFile(ctx context.Context, content *event.MessageEventContent, use func(parcel) error) error {
 	if content.URL == "" && content.File == nil {
 		return fmt.Errorf("failed to send a file without an address: %w", network.ErrUnsupported)
 	}
-	err := room.Bridge.Bot.DownloadMediaToFile(ctx, content.URL, content.File, false, func(file *os.File) error {
+	err := c.connector.bridge.Bot.DownloadMediaToFile(ctx, content.URL, content.File, false, func(file *os.File) error {
 		parcel, err := c.pack(ctx, content, file)
 		if err != nil {
 			return err

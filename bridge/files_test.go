@@ -21,6 +21,7 @@ import (
 	"maunium.net/go/mautrix/id"
 
 	"causeway/convert"
+	"causeway/delivery"
 	"causeway/network"
 	"causeway/portal"
 	"causeway/puppet"
@@ -32,8 +33,6 @@ type taker struct {
 	taken []network.Message
 	bytes [][]byte
 }
-
-func (k *taker) NewMessageID(seed []byte) string { return "id-of-" + string(seed) }
 
 func (k *taker) Send(ctx context.Context, msg network.Message) (network.Sent, error) {
 	var data []byte
@@ -68,16 +67,20 @@ func sendingFiles(t *testing.T, ffmpeg string) (*Client, *bridgev2.Portal, *repo
 	t.Helper()
 	homeserver := &repository{dir: t.TempDir()}
 	far := &taker{}
-	c := newClient(New(), nil, self, nil)
-	c.client = far
+	c := newClient(New(), &bridgev2.UserLogin{UserLogin: &bridgedb.UserLogin{ID: puppet.LoginID(self)}}, self, product{
+		newID: func(seed []byte) string { return "id-of-" + string(seed) },
+	})
 	c.connector.converter, _ = convert.Find(ffmpeg) // what is missing, a test asks for
-	var cancel context.CancelFunc
-	c.connected, cancel = context.WithCancel(t.Context())
-	c.cancel = cancel
+	c.connector.accept = func(ctx context.Context, out delivery.Outgoing) (network.MessageID, error) {
+		out.Message.ID.ID = out.NewID([]byte(fmt.Sprint(out.Event.ID, "/", out.Part)))
+		_, err := sender{far, c}.Send(ctx, out.Message)
+		return out.Message.ID, err
+	}
 	room := &bridgev2.Portal{
 		Portal: &bridgedb.Portal{PortalKey: portal.Key(anna, self)},
-		Bridge: &bridgev2.Bridge{Matrix: &statuses{}, Bot: &said{repository: homeserver}},
+		Bridge: &bridgev2.Bridge{Bot: &said{repository: homeserver}},
 	}
+	c.connector.bridge = room.Bridge
 	return c, room, homeserver, far
 }
 
@@ -91,7 +94,7 @@ func fileMessage(room *bridgev2.Portal, content *event.MessageEventContent) *bri
 func TestFileIsSentAsItIs(t *testing.T) {
 	c, room, homeserver, far := sendingFiles(t, "/nowhere/ffmpeg")
 	homeserver.give = smallJPEG(t, 400)
-	response, err := c.deliver(t.Context(), fileMessage(room, &event.MessageEventContent{
+	err := c.deliver(t.Context(), fileMessage(room, &event.MessageEventContent{
 		MsgType: event.MsgImage, Body: "the sea", FileName: "a.jpg", Info: &event.FileInfo{MimeType: "image/png", Size: 3},
 	}))
 	require.NoError(t, err)
@@ -104,7 +107,7 @@ func TestFileIsSentAsItIs(t *testing.T) {
 	require.Equal(t, "the sea", media.Caption)
 	require.NotEmpty(t, media.Thumbnail, "pictures need no ffmpeg")
 	require.Equal(t, homeserver.give, far.bytes[0])
-	require.Equal(t, portal.MessageID(far.taken[0].ID), response.DB.ID)
+	require.Equal(t, network.MessageID{Conversation: anna, Sender: self, ID: "id-of-$event/0"}, far.taken[0].ID)
 }
 
 func TestReplyGoesAheadOfAFile(t *testing.T) {
@@ -113,7 +116,7 @@ func TestReplyGoesAheadOfAFile(t *testing.T) {
 	quoted := network.MessageID{Conversation: anna, Sender: anna, ID: "Q"}
 	msg := fileMessage(room, &event.MessageEventContent{MsgType: event.MsgFile, Body: "a.pdf"})
 	msg.ReplyTo = &bridgedb.Message{ID: portal.MessageID(quoted), Room: room.PortalKey, SenderID: puppet.ID(anna)}
-	_, err := c.deliver(t.Context(), msg)
+	err := c.deliver(t.Context(), msg)
 	require.NoError(t, err)
 	require.Len(t, far.taken, 2)
 	require.Equal(t, network.Text{Body: textReplyAhead}, far.taken[0].Content)
@@ -121,7 +124,7 @@ func TestReplyGoesAheadOfAFile(t *testing.T) {
 	require.Nil(t, far.taken[1].ReplyTo)
 	require.NotEqual(t, far.taken[0].ID, far.taken[1].ID)
 
-	_, err = c.deliver(t.Context(), msg)
+	err = c.deliver(t.Context(), msg)
 	require.NoError(t, err)
 	require.Equal(t, far.taken[0].ID, far.taken[2].ID, "the same event again is the same messages")
 	require.Equal(t, far.taken[1].ID, far.taken[3].ID)
@@ -144,7 +147,7 @@ func TestFileIsConverted(t *testing.T) {
 		t.Skip("ffmpeg is not installed")
 	}
 	homeserver.give = animation(t)
-	_, err := c.deliver(t.Context(), fileMessage(room, &event.MessageEventContent{MsgType: event.MsgImage, Body: "a.gif"}))
+	err := c.deliver(t.Context(), fileMessage(room, &event.MessageEventContent{MsgType: event.MsgImage, Body: "a.gif"}))
 	require.NoError(t, err)
 	media := far.taken[0].Content.(network.Media)
 	require.Equal(t, network.GIF, media.Kind)
@@ -159,7 +162,7 @@ func TestFileThatCannotBeConverted(t *testing.T) {
 	for _, ffmpeg := range []string{"/nowhere/ffmpeg", ""} {
 		c, room, homeserver, far := sendingFiles(t, ffmpeg)
 		homeserver.give = append([]byte("RIFF\x00\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x10\x00\x00\x00\x1f\x00\x00\x1f\x00\x00"), make([]byte, 99)...)
-		_, err := c.deliver(t.Context(), fileMessage(room, &event.MessageEventContent{MsgType: event.MsgImage, Body: "a.webp"}))
+		err := c.deliver(t.Context(), fileMessage(room, &event.MessageEventContent{MsgType: event.MsgImage, Body: "a.webp"}))
 		require.NoError(t, err)
 		media := far.taken[0].Content.(network.Media)
 		require.Equal(t, network.Document, media.Kind)
@@ -171,14 +174,14 @@ func TestFileThatCannotBeConverted(t *testing.T) {
 
 func TestFilesThatAreRefused(t *testing.T) {
 	c, room, homeserver, far := sendingFiles(t, "/nowhere/ffmpeg")
-	_, err := c.deliver(t.Context(), fileMessage(room, &event.MessageEventContent{MsgType: event.MsgFile, Body: "empty"}))
+	err := c.deliver(t.Context(), fileMessage(room, &event.MessageEventContent{MsgType: event.MsgFile, Body: "empty"}))
 	require.ErrorIs(t, err, network.ErrUnsupported)
 	msg := fileMessage(room, &event.MessageEventContent{MsgType: event.MsgFile, Body: "nowhere"})
 	msg.Content.URL = ""
-	_, err = c.deliver(t.Context(), msg)
+	err = c.deliver(t.Context(), msg)
 	require.ErrorIs(t, err, network.ErrUnsupported)
 	homeserver.refuse = errors.New("404")
-	_, err = c.deliver(t.Context(), fileMessage(room, &event.MessageEventContent{MsgType: event.MsgFile, Body: "gone"}))
+	err = c.deliver(t.Context(), fileMessage(room, &event.MessageEventContent{MsgType: event.MsgFile, Body: "gone"}))
 	require.ErrorIs(t, err, errNoDownload)
 	require.Empty(t, far.taken)
 }

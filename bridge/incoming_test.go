@@ -96,7 +96,7 @@ func receiving(t *testing.T) (*Client, *bridgev2.Portal, *repository) {
 	t.Helper()
 	homeserver := &repository{dir: t.TempDir()}
 	room := &bridgev2.Portal{Portal: &bridgedb.Portal{PortalKey: portal.Key(anna, self), MXID: "!room:test"}}
-	return newClient(New(), nil, self, nil), room, homeserver
+	return newClient(New(), nil, self, product{}), room, homeserver
 }
 
 func arrived(content network.Content) network.Message {

@@ -45,6 +45,8 @@ type product struct {
 	flow    string
 	network network.Network
 	open    opener
+	// newID makes a message id of the network's shape, the same for the same seed.
+	newID func(seed []byte) string
 }
 
 // LoginMetadata is what we remember of a login beside bridgev2's columns.

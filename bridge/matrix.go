@@ -7,10 +7,10 @@ import (
 	"github.com/rs/zerolog"
 
 	"maunium.net/go/mautrix/bridgev2"
-	"maunium.net/go/mautrix/bridgev2/matrix"
 	checkpoint "maunium.net/go/mautrix/bridgev2/status"
 	"maunium.net/go/mautrix/event"
 
+	"causeway/delivery"
 	"causeway/network"
 	"causeway/portal"
 )
@@ -19,7 +19,7 @@ import (
 // a Matrix event is told in our words, with a code: bridgev2 has refusals of its
 // own that say nothing in the room, and puts raw errors into events.
 type explainer struct {
-	*matrix.Connector
+	*delivery.Matrix
 }
 
 var (
@@ -39,7 +39,7 @@ func (e *explainer) SendMessageStatus(ctx context.Context, status *bridgev2.Mess
 		explained := explainStatus(*status, e.networkOf(ctx, info))
 		status = &explained
 	}
-	e.Connector.SendMessageStatus(ctx, status, info)
+	e.Matrix.SendMessageStatus(ctx, status, info)
 }
 
 // networkOf is the network that the event's room leads to, WhatsApp where there is none.

@@ -2,29 +2,26 @@ package bridge
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"time"
 
 	"maunium.net/go/mautrix/bridgev2"
 	bridgedb "maunium.net/go/mautrix/bridgev2/database"
+
 	"maunium.net/go/mautrix/event"
 
+	"causeway/delivery"
 	"causeway/network"
 	"causeway/portal"
 	"causeway/puppet"
 )
 
 const (
-	// sendPatience bounds one message, repetitions included: its room waits for it.
-	sendPatience = 45 * time.Second
-	// attemptPatience bounds one attempt: the acknowledgement of a broken connection never comes.
+	// attemptPatience bounds one attempt to send: the acknowledgement of a broken connection never comes.
 	attemptPatience = 10 * time.Second
-	// fileSendPatience and fileAttemptPatience are the same for a file, which is encrypted and handed over first.
-	fileSendPatience    = 4 * time.Minute
-	fileAttemptPatience = 2 * time.Minute
-	firstPause          = time.Second
-	longestPause        = 8 * time.Second
+	// fileAttemptPatience is the same for a file, which is fetched, encrypted and handed over first.
+	fileAttemptPatience = 5 * time.Minute
 	// askTimeout bounds a question to the network that a user waits for.
 	askTimeout = 30 * time.Second
 	// signalTimeout bounds what is not worth waiting for: typing and receipts.
@@ -33,160 +30,136 @@ const (
 	maxReceipts = 100
 )
 
-// HandleMatrixMessage implements [bridgev2.NetworkAPI].
+// HandleMatrixMessage implements [bridgev2.NetworkAPI]. After it the message is on disk and on its
+// way; how it fares is told by [Connector.Report].
 func (c *Client) HandleMatrixMessage(ctx context.Context, msg *bridgev2.MatrixMessage) (*bridgev2.MatrixMessageResponse, error) {
-	return c.settled(ctx, msg.Portal, func() (*bridgev2.MatrixMessageResponse, error) { return c.deliver(ctx, msg) })
+	err := c.settled(ctx, msg.Portal, func() error { return c.deliver(ctx, msg) })
+	return &bridgev2.MatrixMessageResponse{Pending: true}, err
 }
 
-// settled sends something and draws the room's conclusions from how it went: whether it is open, and what its user is told.
-func (c *Client) settled(
-	ctx context.Context, room *bridgev2.Portal, send func() (*bridgev2.MatrixMessageResponse, error),
-) (*bridgev2.MatrixMessageResponse, error) {
+// settled hands something on from a room that says what it is; a failure becomes words.
+func (c *Client) settled(ctx context.Context, room *bridgev2.Portal, hand func() error) error {
 	c.announce(ctx, room)
-	response, err := send()
-	switch {
-	case errors.Is(err, network.ErrNotOptedIn), errors.Is(err, network.ErrUnknownPerson):
-		c.setAccess(ctx, room, true)
-	case err == nil:
-		c.setAccess(ctx, room, false)
+	if err := hand(); err != nil {
+		return statusOf(err, c.self.Network)
 	}
-	if err != nil {
-		return nil, statusOf(err, c.self.Network)
-	}
-	return response, nil
+	return nil
 }
 
-func (c *Client) deliver(ctx context.Context, msg *bridgev2.MatrixMessage) (*bridgev2.MatrixMessageResponse, error) {
+func (c *Client) deliver(ctx context.Context, msg *bridgev2.MatrixMessage) error {
 	var replyTo *network.MessageID
 	if msg.ReplyTo != nil {
 		replyTo = portal.ReplyTarget(msg.ReplyTo, msg.Portal.PortalKey)
 	}
+	work := errand{room: msg.Portal, event: msg.Event, message: msg}
 	if portal.IsFile(msg.Content) {
-		return c.deliverFile(ctx, msg, replyTo)
+		return c.deliverFile(ctx, work, replyTo)
 	}
 	content, err := portal.FromMatrix(msg.Content)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return c.deliverContent(ctx, errand{room: msg.Portal, event: msg.Event}, content, replyTo)
+	return c.hand(ctx, work, content, replyTo)
 }
 
-// deliverFile sends a file, and before it what it has no room for: the quoted message, or its caption.
-func (c *Client) deliverFile(
-	ctx context.Context, msg *bridgev2.MatrixMessage, replyTo *network.MessageID,
-) (response *bridgev2.MatrixMessageResponse, err error) {
-	work := errand{room: msg.Portal, event: msg.Event, file: true}
-	err = c.withFile(ctx, msg.Portal, msg.Content, func(p parcel) error {
+// deliverFile hands on a file, and before it what it has no room for: the quoted message, or its caption. The file
+// is looked at now and fetched again when it is sent: until then the homeserver keeps it.
+func (c *Client) deliverFile(ctx context.Context, work errand, replyTo *network.MessageID) error {
+	return c.withFile(ctx, work.message.Content, func(p parcel) (err error) {
 		apart := p.apart
 		if replyTo != nil && !portal.CarriesReply(p.media) && apart == "" {
 			apart = textReplyAhead
 		}
 		if apart != "" {
-			ahead := work
-			ahead.part = "/ahead"
-			if _, err := c.deliverContent(ctx, ahead, network.Text{Body: apart}, replyTo); err != nil {
+			ahead := errand{room: work.room, event: work.event, part: partAhead}
+			if err := c.hand(ctx, ahead, network.Text{Body: apart}, replyTo); err != nil {
 				return err
 			}
 			replyTo = nil
 		}
-		response, err = c.deliverContent(ctx, work, p.media, replyTo)
-		if err == nil && p.reduced {
-			c.say(ctx, msg.Portal, textSentAsDocument)
+		if p.media.Reference, err = json.Marshal(work.message.Content); err != nil {
+			return fmt.Errorf("failed to remember where a file is: %w", err)
+		}
+		if err = c.hand(ctx, work, p.media, replyTo); err == nil && p.reduced {
+			c.say(ctx, work.room, textSentAsDocument)
 		}
 		return err
 	})
-	return response, err
 }
 
-// deliverContent sends one message and returns its row.
-func (c *Client) deliverContent(
-	ctx context.Context, work errand, content network.Content, replyTo *network.MessageID,
-) (*bridgev2.MatrixMessageResponse, error) {
-	conversation, err := portal.Conversation(work.room.PortalKey)
-	if err != nil {
-		return nil, fmt.Errorf("failed to read the room's conversation: %w", err)
-	}
-	if c.isBlocked(conversation) {
-		return nil, errBlocked
-	}
-	out := network.Message{
-		ID:      network.MessageID{Conversation: conversation, Sender: c.self},
-		Content: content,
-		ReplyTo: replyTo,
-	}
-	sent, err := c.repeat(ctx, work, &out)
-	if err != nil {
-		return nil, fmt.Errorf("failed to send a message: %w", err)
-	}
-	return &bridgev2.MatrixMessageResponse{DB: &bridgedb.Message{
-		ID:        portal.MessageID(out.ID),
-		SenderID:  puppet.ID(c.self),
-		Timestamp: sent.Time,
-		Metadata:  &portal.MessageMetadata{},
-	}}, nil
-}
+// partAhead is the part of an event that is sent before the event itself.
+const partAhead = 1
 
-// errand is a Matrix event that is being sent to the network.
+// errand is a Matrix event that is on its way to the network.
 type errand struct {
 	room  *bridgev2.Portal
 	event *event.Event
+	// message is the event where answers may refer to it, nil otherwise.
+	message *bridgev2.MatrixMessage
 	// part tells apart the messages that one event becomes.
-	part string
-	// file says that a file goes with it, which takes longer.
-	file bool
+	part int
 }
 
-// repeat sends a message until the network takes it, refuses it for good, or
-// patience ends. The id comes from the Matrix event, so that the network sees
+// hand gives a message to the outbox. The id comes from the Matrix event, so that the network sees
 // one message however often it is sent, also by a later run of the program.
-func (c *Client) repeat(ctx context.Context, work errand, out *network.Message) (network.Sent, error) {
-	patience, once := sendPatience, attemptPatience
-	if work.file {
-		patience, once = fileSendPatience, fileAttemptPatience
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	defer context.AfterFunc(c.life(), cancel)()
-	seed := []byte(string(work.event.ID) + work.part)
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		sent, err := c.sendOnce(ctx, out, seed, once)
-		if err == nil || !passes(err) {
-			return sent, err
-		}
-		c.tellPending(ctx, work, err)
-		if !sleep(ctx, pause) {
-			return network.Sent{}, err
-		}
-	}
-}
-
-func (c *Client) sendOnce(ctx context.Context, out *network.Message, seed []byte, patience time.Duration) (network.Sent, error) {
-	client, err := c.live()
+func (c *Client) hand(ctx context.Context, work errand, content network.Content, replyTo *network.MessageID) error {
+	conversation, err := portal.Conversation(work.room.PortalKey)
 	if err != nil {
-		return network.Sent{}, err
+		return fmt.Errorf("failed to read the room's conversation: %w", err)
 	}
-	out.ID.ID = client.NewMessageID(seed)
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	return client.Send(ctx, *out)
-}
-
-// passes says whether sending the same message again can help.
-func passes(err error) bool {
-	for _, passing := range []error{
-		network.ErrOutcomeUnknown, network.ErrNotConnected, network.ErrTemporary, network.ErrRateLimited,
-	} {
-		if errors.Is(err, passing) {
-			return true
+	if c.isBlocked(conversation) {
+		return errBlocked
+	}
+	out := delivery.Outgoing{
+		Login: c.login.ID, Event: work.event, Part: work.part, NewID: c.product.newID,
+		Message: network.Message{
+			ID: network.MessageID{Conversation: conversation, Sender: c.self}, Content: content, ReplyTo: replyTo,
+		},
+	}
+	if work.message != nil {
+		out.Save = func(ctx context.Context, id network.MessageID) error {
+			return delivery.SaveMapping(ctx, work.message, &bridgedb.Message{
+				ID: portal.MessageID(id), SenderID: puppet.ID(c.self), Metadata: &portal.MessageMetadata{},
+			})
 		}
 	}
-	return false
+	_, err = c.connector.accept(ctx, out)
+	return err
 }
 
-func (c *Client) tellPending(ctx context.Context, work errand, err error) {
-	pending := statusOf(err, c.self.Network)
-	pending.Status, pending.SendNotice = event.MessageStatusPending, false
-	work.room.Bridge.Matrix.SendMessageStatus(ctx, &pending, bridgev2.StatusEventInfoFromEvent(work.event))
+// sender is a login's client as the outbox uses it: each attempt is bounded, and users' files are fetched for it.
+type sender struct {
+	network.Client
+	login *Client
+}
+
+// Send implements [network.Client].
+func (s sender) Send(ctx context.Context, msg network.Message) (sent network.Sent, err error) {
+	media, isFile := msg.Content.(network.Media)
+	if !isFile {
+		ctx, cancel := context.WithTimeout(ctx, attemptPatience)
+		defer cancel()
+		return s.Client.Send(ctx, msg)
+	}
+	ctx, cancel := context.WithTimeout(ctx, fileAttemptPatience)
+	defer cancel()
+	var content event.MessageEventContent
+	if err = json.Unmarshal(media.Reference, &content); err != nil {
+		return sent, fmt.Errorf("failed to find a file again: %w: %w", network.ErrRejected, err)
+	}
+	tried := false
+	err = s.login.withFile(ctx, &content, func(p parcel) (err error) {
+		tried = true
+		// what was sent ahead of it must not come once more
+		p.media.Caption = media.Caption
+		msg.Content = p.media
+		sent, err = s.Client.Send(ctx, msg)
+		return err
+	})
+	if err != nil && !tried {
+		err = fmt.Errorf("%w: %w", network.ErrNotConnected, err)
+	}
+	return sent, err
 }
 
 // HandleMatrixReadReceipt tells the other side what the user has read, unless receipts are off.

@@ -4,18 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.mau.fi/util/dbutil"
 
-	"maunium.net/go/mautrix/bridgev2"
-	bridgedb "maunium.net/go/mautrix/bridgev2/database"
-	"maunium.net/go/mautrix/event"
-
+	"causeway/interop"
 	"causeway/network"
 	"causeway/portal"
+	"causeway/puppet"
 )
 
 var (
@@ -23,110 +23,67 @@ var (
 	anna = network.LID("90000000000001")
 )
 
-// far is a network that answers each attempt with the next of its errors, nil for an acknowledgement.
+// far is a network that never answers, as after the connection broke.
 type far struct {
 	network.Client
-	answers []error
-	ids     []string
-	silent  bool
+	asked int
 }
 
-func (f *far) NewMessageID(seed []byte) string { return "id-of-" + string(seed) }
-
-func (f *far) Send(ctx context.Context, msg network.Message) (network.Sent, error) {
-	f.ids = append(f.ids, msg.ID.ID)
-	if f.silent {
-		<-ctx.Done()
-		return network.Sent{}, fmt.Errorf("%w: %w", network.ErrOutcomeUnknown, ctx.Err())
-	}
-	answer := f.answers[0]
-	f.answers = f.answers[1:]
-	return network.Sent{Time: time.Unix(1700000000, 0)}, answer
+func (f *far) Send(ctx context.Context, _ network.Message) (network.Sent, error) {
+	f.asked++
+	<-ctx.Done()
+	return network.Sent{}, fmt.Errorf("%w: %w", network.ErrOutcomeUnknown, ctx.Err())
 }
 
-// statuses is a Matrix side that remembers what became of events.
-type statuses struct {
-	bridgev2.MatrixConnector
-	seen []event.MessageStatus
-}
-
-func (s *statuses) SendMessageStatus(_ context.Context, status *bridgev2.MessageStatus, _ *bridgev2.MessageStatusEventInfo) {
-	s.seen = append(s.seen, status.Status)
-}
-
-func sending(t *testing.T, f *far) (*Client, *bridgev2.MatrixMessage, *statuses) {
-	t.Helper()
-	c := newClient(New(), nil, self, nil)
-	c.client = f
-	var cancel context.CancelFunc
-	c.connected, cancel = context.WithCancel(t.Context())
-	c.cancel = cancel
-	matrix := &statuses{}
-	room := &bridgev2.Portal{
-		Portal: &bridgedb.Portal{PortalKey: portal.Key(anna, self)},
-		Bridge: &bridgev2.Bridge{Matrix: matrix},
-	}
-	return c, &bridgev2.MatrixMessage{MatrixEventBase: bridgev2.MatrixEventBase[*event.MessageEventContent]{
-		Event:   &event.Event{ID: "$event", Type: event.EventMessage, Content: event.Content{Parsed: &event.MessageEventContent{}}},
-		Content: &event.MessageEventContent{MsgType: event.MsgText, Body: "hi"}, Portal: room,
-	}}, matrix
-}
-
-func TestSendingAgainKeepsTheID(t *testing.T) {
+func TestAnAttemptIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &far{answers: []error{network.ErrOutcomeUnknown, network.ErrNotConnected, fmt.Errorf("503: %w", network.ErrTemporary), network.ErrRateLimited, nil}}
-		c, msg, matrix := sending(t, f)
-		response, err := c.deliver(t.Context(), msg)
-		require.NoError(t, err)
-		require.Len(t, f.ids, 5)
-		for _, id := range f.ids {
-			require.Equal(t, "id-of-$event", id)
-		}
-		require.Equal(t, portal.MessageID(network.MessageID{Conversation: anna, Sender: self, ID: "id-of-$event"}), response.DB.ID)
-		require.Equal(t, []event.MessageStatus{"PENDING", "PENDING", "PENDING", "PENDING"}, matrix.seen)
-	})
-}
-
-func TestRefusalsAreFinal(t *testing.T) {
-	for _, refusal := range []error{network.ErrNotOptedIn, network.ErrRejected, network.ErrTooLarge, network.ErrRegion, errors.New("anything else")} {
-		f := &far{answers: []error{refusal}}
-		c, msg, matrix := sending(t, f)
-		_, err := c.deliver(t.Context(), msg)
-		require.ErrorIs(t, err, refusal)
-		require.Len(t, f.ids, 1)
-		require.Empty(t, matrix.seen)
-	}
-}
-
-func TestSendingIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &far{silent: true}
-		c, msg, _ := sending(t, f)
 		start := time.Now()
-		_, err := c.deliver(t.Context(), msg)
+		_, err := sender{Client: &far{}}.Send(t.Context(), network.Message{Content: network.Text{Body: "hi"}})
 		require.ErrorIs(t, err, network.ErrOutcomeUnknown)
-		require.LessOrEqual(t, time.Since(start), time.Minute, "a room waits no longer than this")
-		require.Greater(t, len(f.ids), 1)
+		require.Equal(t, attemptPatience, time.Since(start))
 	})
 }
 
-func TestSendingEndsWithTheLogin(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &far{silent: true}
-		c, msg, _ := sending(t, f)
-		start := time.Now()
-		time.AfterFunc(time.Second, c.cancel)
-		_, err := c.deliver(t.Context(), msg)
+func TestAFileThatCannotBeFoundIsNotSent(t *testing.T) {
+	for _, reference := range []string{"", "{", `{"msgtype":"m.image"}`} {
+		f := &far{}
+		_, err := sender{f, newClient(New(), nil, self, product{})}.Send(t.Context(), network.Message{
+			Content: network.Media{Kind: network.Image, Reference: []byte(reference)},
+		})
 		require.Error(t, err)
-		require.LessOrEqual(t, time.Since(start), 2*time.Second)
-	})
+		require.True(t, errors.Is(err, network.ErrRejected) || errors.Is(err, network.ErrUnsupported), err)
+		require.Zero(t, f.asked)
+	}
 }
 
-func TestARefusedLoginSendsNothing(t *testing.T) {
-	f := &far{}
-	c, msg, _ := sending(t, f)
-	c.state = network.ConnectionEvent{State: network.Refused, Err: network.ErrTokenRefused}
-	_, err := c.deliver(t.Context(), msg)
-	require.ErrorIs(t, err, network.ErrTokenRefused)
-	require.Empty(t, f.ids)
+func TestTheInboxNamesRoomsAsPortalsAreNamed(t *testing.T) {
+	require.Equal(t, portal.Key(anna, self), New().PortalKey(puppet.LoginID(self), anna))
+}
+
+func TestADelayIsExplained(t *testing.T) {
+	for _, passing := range []error{network.ErrNotConnected, network.ErrTemporary, network.ErrOutcomeUnknown, network.ErrRateLimited} {
+		text := delayedSentence(fmt.Errorf("failed to send: %w", passing), network.WhatsApp)
+		require.True(t, strings.HasPrefix(text, "Not delivered yet; still trying. (CW-14"), text)
+	}
+	for _, standing := range []error{network.ErrTokenRefused, interop.ErrStopped} {
+		text := delayedSentence(fmt.Errorf("%w: %w", standing, network.ErrNotConnected), network.WhatsApp)
+		p, _ := findProblem(standing)
+		require.Contains(t, text, "Not delivered yet; still trying. "+p.sentence(network.WhatsApp))
+	}
+}
+
+func TestJournalFilesLieBesideTheDatabase(t *testing.T) {
+	c := New()
+	c.StateDir = "/etc/causeway"
+	for uri, base := range map[string]string{
+		"file:causeway.db?_txlock=immediate": "causeway.db",
+		"file:///var/lib/causeway/cw.db":     "/var/lib/causeway/cw.db",
+		"/srv/cw.db?_txlock=immediate":       "/srv/cw.db",
+	} {
+		files := c.journalFiles(dbutil.Config{PoolConfig: dbutil.PoolConfig{Type: "sqlite3-fk-wal-fullsync", URI: uri}})
+		require.Equal(t, journalFiles{secret: base + ".secret", lock: base + ".lock", epoch: base + ".epoch"}, files)
+	}
+	c.config.SecretFile, c.config.Delivery.EpochFile = "/run/secret", "/run/epoch"
+	files := c.journalFiles(dbutil.Config{PoolConfig: dbutil.PoolConfig{Type: "postgres", URI: "postgres://localhost/causeway"}})
+	require.Equal(t, journalFiles{secret: "/run/secret", lock: "/etc/causeway/causeway.lock", epoch: "/run/epoch"}, files)
 }

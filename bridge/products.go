@@ -19,8 +19,8 @@ type opener func(ctx context.Context, c *Client) (network.Client, error)
 // products are the account kinds that this program knows, in the order in which users see them.
 func products() []product {
 	return []product{
-		{flow: "whatsapp-interop", network: network.WhatsApp, open: openInterop(newWhatsApp)},
-		{flow: "messenger-interop", network: network.Messenger, open: openInterop(newMessenger)},
+		{flow: "whatsapp-interop", network: network.WhatsApp, open: openInterop(newWhatsApp), newID: whatsapp.NewMessageID},
+		{flow: "messenger-interop", network: network.Messenger, open: openInterop(newMessenger), newID: messenger.NewMessageID},
 	}
 }
 
@@ -46,7 +46,7 @@ func openInterop(account func(wire.Login) network.Client) opener {
 				return c.connector.provider.Host(ctx, c.self, ciphertext, size, encSHA256)
 			},
 			ReadReceipts: c.connector.config.Receipts.Read,
-			Handler:      c.handle,
+			Handler:      c.take,
 			Log:          zerolog.Ctx(ctx).With().Str("component", string(c.self.Network)).Logger(),
 		}), nil
 	}

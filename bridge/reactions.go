@@ -25,7 +25,7 @@ const (
 )
 
 // reactionArrived shows a reaction, or takes it back. One that could not be shown is passed over.
-func (c *Client) reactionArrived(msg network.Message, reaction network.Reaction) error {
+func (c *Client) reactionArrived(ctx context.Context, msg network.Message, reaction network.Reaction) error {
 	if reaction.Target.Conversation != msg.ID.Conversation {
 		return nil
 	}
@@ -38,7 +38,7 @@ func (c *Client) reactionArrived(msg network.Message, reaction network.Reaction)
 	if !shown {
 		return nil
 	}
-	meta := c.meta(kind, msg.ID.Conversation, msg.ID.Sender)
+	meta := c.meta(ctx, kind, msg.ID.Conversation, msg.ID.Sender)
 	meta.Timestamp = msg.Time
 	meta.PreHandleFunc = c.learnReactions
 	return c.queue(&simplevent.Reaction{EventMeta: meta, TargetMessage: portal.MessageID(reaction.Target), Emoji: emoji})
@@ -89,8 +89,7 @@ func (c *Client) HandleMatrixReaction(ctx context.Context, msg *bridgev2.MatrixR
 	if target == nil {
 		return nil, statusOf(errNotHere, c.self.Network)
 	}
-	work := errand{room: msg.Portal, event: msg.Event}
-	_, err := c.deliverContent(ctx, work, network.Reaction{Target: *target, Emoji: msg.PreHandleResp.Emoji}, nil)
+	err := c.hand(ctx, errand{room: msg.Portal, event: msg.Event}, network.Reaction{Target: *target, Emoji: msg.PreHandleResp.Emoji}, nil)
 	if err != nil {
 		return nil, statusOf(err, c.self.Network)
 	}
@@ -104,8 +103,7 @@ func (c *Client) HandleMatrixReactionRemove(ctx context.Context, msg *bridgev2.M
 	if target == nil || row.SenderID != puppet.ID(c.self) {
 		return statusOf(errNotHere, c.self.Network)
 	}
-	work := errand{room: msg.Portal, event: msg.Event}
-	_, err := c.deliverContent(ctx, work, network.Reaction{Target: *target}, nil)
+	err := c.hand(ctx, errand{room: msg.Portal, event: msg.Event}, network.Reaction{Target: *target}, nil)
 	if err != nil {
 		return statusOf(err, c.self.Network)
 	}

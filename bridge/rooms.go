@@ -64,7 +64,7 @@ func (c *Client) chatWith(ctx context.Context, person network.Address) (*bridgev
 			return nil, fmt.Errorf("failed to make a room: %w", err)
 		}
 	}
-	err = c.inRoom(person, func(ctx context.Context, room *bridgev2.Portal) {
+	err = c.inRoom(ctx, person, func(ctx context.Context, room *bridgev2.Portal) {
 		c.announce(ctx, room)
 		c.setAccess(ctx, room, false)
 		if metadataOf(room).Reserved() {
@@ -147,7 +147,7 @@ func (c *Client) closeAllRooms(ctx context.Context) {
 		if err != nil || room.PortalKey != portal.Key(conversation, c.self) {
 			continue
 		}
-		err = c.inRoom(conversation, func(ctx context.Context, room *bridgev2.Portal) {
+		err = c.inRoom(ctx, conversation, func(ctx context.Context, room *bridgev2.Portal) {
 			c.setAccess(ctx, room, true)
 			c.say(ctx, room, farewell)
 		})

@@ -165,6 +165,21 @@ func textIdentityChanged(name string) string {
 	return fmt.Sprintf("The security code of %s changed. Most often that means a new phone or a new installation. Anybody could say so: ask by another way if it matters.", name)
 }
 
+// What becomes of messages in the end.
+
+const (
+	textDelayed  = "Not delivered yet; still trying."
+	textRestored = "The bridge was set back to an older copy of its data. Messages of the time since then may be missing here, or come again. All encrypted sessions begin anew."
+)
+
+func textLost(name string, n network.Network, why string) string {
+	what := "Something that came from " + n.DisplayName()
+	if name != "" {
+		what = fmt.Sprintf("A message of %s on %s", name, n.DisplayName())
+	}
+	return fmt.Sprintf("%s could not be shown (reason: %s). The bridge keeps it; ask your administrator.", what, why)
+}
+
 // Commands and login.
 
 const (
@@ -229,6 +244,9 @@ const (
 	textReconnecting       = "Reconnecting %s."
 	textCryptoOff          = "This bridge does not encrypt rooms."
 	textSessionDropped     = "The room's encryption session is dropped. The next message from the network starts a new one."
+	textNoPuppet           = "The bridge does not act with your own Matrix account."
+	textPuppetWorks        = "The bridge can act with your own Matrix account, %s."
+	textPuppetRefused      = "The homeserver does not let the bridge act with your own Matrix account any more. Ask your administrator."
 )
 
 func textConsent(n network.Network, version, country, given, identifier, status string) string {

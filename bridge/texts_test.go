@@ -81,6 +81,8 @@ func filledIn() []string {
 		fmt.Sprintf(textBlocked, "Anna"),
 		textNoFlows([]string{"network.interop.integrator.id"}, false, true),
 		textNoFlows(nil, false, false),
+		textLost("Anna", network.WhatsApp, "ours"),
+		textLost("", network.Messenger, "gone"),
 	}
 	for _, n := range []network.Network{network.WhatsApp, network.Messenger} {
 		texts = append(texts, textTopic(n), textAnnouncement("Anna", n, true), textAnnouncement("Anna", n, false), textBack(n), textSpaceName(n))

@@ -80,6 +80,15 @@ func (db *Database) DeleteSignalStore(ctx context.Context, loginID string) error
 	})
 }
 
+// DeleteSignalSessions ends the Signal sessions of all logins: the next message to or from anybody begins
+// a new one. Keys and identities stay.
+func (db *Database) DeleteSignalSessions(ctx context.Context) error {
+	if _, err := db.Exec(ctx, "DELETE FROM cw_signal_session"); err != nil {
+		return fmt.Errorf("failed to delete Signal sessions: %w", err)
+	}
+	return nil
+}
+
 // Transaction runs fn in one transaction.
 func (s *SignalStore) Transaction(ctx context.Context, fn func(context.Context) error) error {
 	return s.db.DoTxn(ctx, nil, fn)

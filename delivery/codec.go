@@ -39,6 +39,8 @@ const (
 	contentText          = "text"
 	contentUnsupported   = "unsupported"
 	contentUndecryptable = "undecryptable"
+	contentMedia         = "media"
+	contentReaction      = "reaction"
 )
 
 // encodeEvent spells an event for the journal. An event that it does not know is an error: better
@@ -135,8 +137,16 @@ func storeMessage(message network.Message) (*storedMessage, error) {
 	return stored, nil
 }
 
+// contentType names content. A file without a reference could not be opened again, so it is refused.
 func contentType(content network.Content) (string, error) {
-	switch content.(type) {
+	switch content := content.(type) {
+	case network.Media:
+		if len(content.Reference) == 0 {
+			return "", fmt.Errorf("%w: a file that cannot be opened again", network.ErrUnsupported)
+		}
+		return contentMedia, nil
+	case network.Reaction:
+		return contentReaction, nil
 	case network.Text:
 		return contentText, nil
 	case network.Unsupported:
@@ -171,6 +181,14 @@ func parseContent(kind string, data []byte) (network.Content, error) {
 		return parseAs[network.Text](data)
 	case contentUnsupported:
 		return parseAs[network.Unsupported](data)
+	case contentMedia:
+		content, err := parseAs[network.Media](data)
+		if err == nil {
+			_, err = contentType(content)
+		}
+		return content, err
+	case contentReaction:
+		return parseAs[network.Reaction](data)
 	case contentUndecryptable:
 		return parseAs[network.Undecryptable](data)
 	default:

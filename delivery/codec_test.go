@@ -17,8 +17,15 @@ func everyEvent() []network.Event {
 	full.SenderAlias, full.SenderName = network.Phone("+4915110000001"), "Anna"
 	unsupported, undecryptable := text(bob, "B", ""), text(anna, "C", "")
 	unsupported.Message.Content, undecryptable.Message.Content = network.Unsupported{Type: "poll"}, network.Undecryptable{}
+	file, reaction := text(anna, "D", ""), text(bob, "E", "")
+	file.Message.Content = network.Media{
+		Kind: network.Voice, MIME: "audio/ogg; codecs=opus", Caption: "c", Size: 7, Duration: time.Second, Waveform: []byte{1, 100},
+		Thumbnail: []byte{0xFF, 0xD8}, Reference: []byte(`{"key":"k"}`),
+	}
+	reaction.Message.Content = network.Reaction{Target: reply, Emoji: "👍"}
+	full.Message.Content = network.Text{Body: "hällo\x00\n", Preview: &network.LinkPreview{URL: "https://a.example", Thumbnail: []byte{1}}}
 	return []network.Event{
-		full, unsupported, undecryptable, network.IdentityEvent{Person: anna},
+		file, reaction, full, unsupported, undecryptable, network.IdentityEvent{Person: anna},
 		network.ReceiptEvent{Kind: network.Read, Conversation: anna, Reader: bob, IDs: []string{"1", "2"}, Time: time.UnixMilli(5)},
 	}
 }
@@ -35,6 +42,10 @@ func TestEventsSurviveTheJournal(t *testing.T) {
 	require.Error(t, err)
 	_, err = encodeEvent(network.MessageEvent{})
 	require.Error(t, err)
+	lost := text(anna, "F", "")
+	lost.Message.Content = network.Media{Kind: network.Image}
+	_, err = encodeEvent(lost)
+	require.ErrorIs(t, err, network.ErrUnsupported, "a file that cannot be opened again")
 }
 
 func FuzzDecodeEvent(f *testing.F) {

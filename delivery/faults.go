@@ -107,7 +107,7 @@ func isTransient(err error) bool {
 	var serverErr interface{ SQLState() string }
 	for _, known := range []error{
 		ErrNotReady, errWriterClosed, context.Canceled, context.DeadlineExceeded, bridgev2.ErrDatabaseError,
-		bridgev2.ErrFailedToGetIntent, sql.ErrConnDone, sql.ErrTxDone, failpoint.ErrInjected,
+		bridgev2.ErrFailedToGetIntent, network.ErrNotConnected, network.ErrTemporary, network.ErrRateLimited, sql.ErrConnDone, sql.ErrTxDone, failpoint.ErrInjected,
 	} {
 		if errors.Is(err, known) {
 			return true

@@ -21,6 +21,7 @@ const (
 	kindMessage       = "message"
 	kindUndecryptable = "undecryptable"
 	kindUnsupported   = "unsupported"
+	kindReaction      = "reaction"
 	kindIdentity      = "identity_change"
 )
 
@@ -94,6 +95,9 @@ func (in *Inbox) row(login networkid.UserLoginID, event network.Event) (database
 		if !e.Message.Time.IsZero() {
 			row.OrderTS = min(row.OrderTS, e.Message.Time.UnixMilli())
 		}
+		if reaction, ok := e.Message.Content.(network.Reaction); ok {
+			row.Target = targetName(reaction.Target.Sender.String(), reaction.Target.ID)
+		}
 	case network.IdentityEvent:
 		conversation = e.Person
 		// the change has no id of its own, and one more notice is better than one too few
@@ -117,6 +121,8 @@ func kindOf(content network.Content) string {
 		return kindUndecryptable
 	case network.Unsupported:
 		return kindUnsupported
+	case network.Reaction:
+		return kindReaction
 	default:
 		return kindMessage
 	}

@@ -175,9 +175,11 @@ func (in *Inbox) noteRetry(row database.InboxRow, kind fault) {
 	})
 }
 
+// isMessage says whether a placeholder can stand for an event.
 func isMessage(event network.Event) bool {
-	_, ok := event.(network.MessageEvent)
-	return ok
+	message, ok := event.(network.MessageEvent)
+	_, isReaction := message.Message.Content.(network.Reaction)
+	return ok && !isReaction
 }
 
 // placeholder stands for a message that cannot be shown as it is.
@@ -193,22 +195,28 @@ func placeholder(event network.Event) network.Event {
 
 // ignored looks why bridgev2 passed an event over: as a repeat, or because what it changes is not there yet.
 func (in *Inbox) ignored(ctx context.Context, lane *inboxLane, row *database.InboxRow, event network.Event) verdict {
-	if row.Target != "" && row.HoldUntil == 0 {
-		return in.hold(ctx, row)
-	}
 	message, ok := event.(network.MessageEvent)
 	if !ok {
 		return in.end(lane, row, endIgnored)
 	}
+	known := message.Message.ID
+	reaction, isReaction := message.Message.Content.(network.Reaction)
+	if isReaction {
+		known = reaction.Target
+	}
 	key := networkid.PortalKey{ID: networkid.PortalID(row.Chat), Receiver: networkid.UserLoginID(row.Receiver)}
-	known, err := in.d.bridge.Bridged(ctx, key, message.Message.ID)
-	if err != nil {
+	bridged, err := in.d.bridge.Bridged(ctx, key, known)
+	switch {
+	case err != nil:
 		return in.failed(ctx, row, event, fmt.Errorf("%w: %w", bridgev2.ErrDatabaseError, err))
-	}
-	if !known {
+	case bridged:
+		return in.end(lane, row, endRepeat)
+	case !isReaction:
 		return in.failed(ctx, row, event, ErrIgnored)
+	case row.HoldUntil == 0:
+		return in.hold(ctx, row)
 	}
-	return in.end(lane, row, endRepeat)
+	return in.end(lane, row, endIgnored)
 }
 
 // hold sets a row aside until its target is done; the lane goes on.

@@ -67,7 +67,7 @@ func Install(d *Delivery, inner *matrix.Connector) (*Matrix, error) {
 	inner.Bridge.Matrix = m
 	// NewBridge has kept the intent without identity
 	inner.Bridge.Bot = m.BotIntent()
-	return m, addCommands(m)
+	return m, nil
 }
 
 // checkSettings refuses what would break the promise behind our back, all of it at once.

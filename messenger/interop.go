@@ -66,9 +66,12 @@ type codec struct {
 
 var _ wire.Codec = (*codec)(nil)
 
+// NewMessageID implements [wire.Codec] by the function of the same name.
+func (*codec) NewMessageID(seed []byte) string { return NewMessageID(seed) }
+
 // NewMessageID is a decimal number of 19 digits, as Messenger's own ids are. Those begin
 // with the time; here all of it follows from seed, so that a repeated message keeps its id.
-func (*codec) NewMessageID(seed []byte) string {
+func NewMessageID(seed []byte) string {
 	sum := sha256.Sum256(seed)
 	const positive, large = 1<<63 - 1, 1 << 62
 	return strconv.FormatUint(binary.BigEndian.Uint64(sum[:])&positive|large, 10)

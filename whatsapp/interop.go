@@ -81,8 +81,11 @@ type codec struct{ account *wire.Account }
 
 var _ wire.Codec = (*codec)(nil)
 
+// NewMessageID implements [wire.Codec] by the function of the same name.
+func (*codec) NewMessageID(seed []byte) string { return NewMessageID(seed) }
+
 // NewMessageID is "3EB0" and 18 upper-case hexadecimal digits made from seed.
-func (*codec) NewMessageID(seed []byte) string {
+func NewMessageID(seed []byte) string {
 	sum := sha256.Sum256(seed)
 	return fmt.Sprintf("3EB0%X", sum[:9])
 }

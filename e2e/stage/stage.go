@@ -184,7 +184,7 @@ func basics(config Config, homeserverURL string, port int, puppetToken string) {
 	config.Set("appservice.port", port)
 	config.Set("appservice.bot.avatar", "remove") // the usual picture is on another server
 	config.Set("bridge.permissions", map[string]any{homeserver.ServerName: "user", "@admin:" + homeserver.ServerName: "admin"})
-	config.Set("database.type", "sqlite3-fk-wal")
+	config.Set("database.type", "sqlite3-fk-wal-fullsync")
 	config.Set("database.uri", "file:causeway.db?_txlock=immediate")
 	config.Set("double_puppet.servers", map[string]any{})
 	config.Set("double_puppet.secrets", map[string]any{homeserver.ServerName: "as_token:" + puppetToken})
