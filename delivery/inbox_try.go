@@ -199,24 +199,25 @@ func (in *Inbox) ignored(ctx context.Context, lane *inboxLane, row *database.Inb
 	if !ok {
 		return in.end(lane, row, endIgnored)
 	}
-	known := message.Message.ID
+	sought := message.Message.ID
 	reaction, isReaction := message.Message.Content.(network.Reaction)
 	if isReaction {
-		known = reaction.Target
+		// what it changes is what bridgev2 must know: it keeps reactions elsewhere
+		sought = reaction.Target
 	}
 	key := networkid.PortalKey{ID: networkid.PortalID(row.Chat), Receiver: networkid.UserLoginID(row.Receiver)}
-	bridged, err := in.d.bridge.Bridged(ctx, key, known)
+	bridged, err := in.d.bridge.Bridged(ctx, key, sought)
 	switch {
 	case err != nil:
 		return in.failed(ctx, row, event, fmt.Errorf("%w: %w", bridgev2.ErrDatabaseError, err))
+	case row.Target != "" && row.HoldUntil == 0 && !(isReaction && bridged):
+		return in.hold(ctx, row)
 	case bridged:
 		return in.end(lane, row, endRepeat)
-	case !isReaction:
-		return in.failed(ctx, row, event, ErrIgnored)
-	case row.HoldUntil == 0:
-		return in.hold(ctx, row)
+	case isReaction:
+		return in.end(lane, row, endIgnored)
 	}
-	return in.end(lane, row, endIgnored)
+	return in.failed(ctx, row, event, ErrIgnored)
 }
 
 // hold sets a row aside until its target is done; the lane goes on.

@@ -127,7 +127,10 @@ func launch(t *testing.T, on disk, bridge *playedBridge, change ...func(*Options
 // die ends a process as SIGKILL would: nothing more is written, nobody is told.
 func (p *process) die() {
 	_ = p.db.Close()
-	for _, cancel := range []context.CancelFunc{p.Inbox.lanes.cancel, p.Outbox.lanes.cancel, p.matrix.lanes.cancel, p.Inbox.soft.cancel, p.ending} {
+	halt(&p.Inbox.lanes)
+	halt(&p.Outbox.lanes)
+	halt(&p.matrix.lanes)
+	for _, cancel := range []context.CancelFunc{p.Inbox.soft.cancel, p.ending} {
 		if cancel != nil {
 			cancel()
 		}
@@ -136,6 +139,15 @@ func (p *process) die() {
 	p.Outbox.lanes.done.Wait()
 	p.matrix.lanes.done.Wait()
 	p.release()
+}
+
+// halt lets no worker of lanes start any more.
+func halt[K comparable, R any](l *lanes[K, R]) {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	if l.cancel != nil {
+		l.cancel()
+	}
 }
 
 // shown is an event in a room of the played homeserver.
