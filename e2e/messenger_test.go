@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"maunium.net/go/mautrix/event"
@@ -103,4 +104,52 @@ func TestLeavingOneOfTwoNetworks(t *testing.T) {
 	require.Error(t, err)
 	annas.Says("still here")
 	anna.HearsText(alice, "still here")
+}
+
+// What WhatsApp's chats carry besides text, Messenger's carry too; the text of a document goes as one of its own.
+func TestFilesAndReactionsOnMessenger(t *testing.T) {
+	w := newWorld(t, onBothNetworks())
+	alice := w.MatrixUser("alice").Enlisted().alsoOnMessenger()
+	for _, enlistment := range w.net.Enlistments() {
+		if enlistment.Product == string(network.Messenger) {
+			alice.jid = enlistment.JID
+		}
+	}
+	ben := w.MessengerPerson("100000000000003", "Ben").OptedIn()
+	alice.Command("start-chat " + ben.FBID())
+	alice.WaitForNotice("chat is ready")
+	room := alice.WaitForRoom(ben)
+
+	photo := jpegBytes(t, 3)
+	ben.sendsFile(alice, meta.Media{Kind: meta.Image, Bytes: photo, Caption: "the sea", Width: 48, Height: 32})
+	_, data := room.WaitForFile(ben, "the sea")
+	require.Equal(t, photo, data)
+	ben.sendsFile(alice, meta.Media{Kind: meta.Voice, Bytes: spoken(), Duration: 2 * time.Second, Waveform: []byte{0, 50, 100}})
+	line, data := room.WaitForFile(ben, "voice message.ogg")
+	require.Equal(t, spoken(), data)
+	require.NotNil(t, line.Content.MSC3245Voice)
+
+	drawing := pngBytes(t, 5)
+	room.SendsFile(drawing, "image/png", event.MessageEventContent{MsgType: event.MsgImage, Body: "drawn for you", FileName: "drawing.png"})
+	require.Equal(t, "drawn for you", ben.hearsFile(meta.Image, drawing).Caption)
+	paper := []byte("%PDF-1.7\nwords")
+	room.SendsFile(paper, "application/pdf", event.MessageEventContent{MsgType: event.MsgFile, Body: "our offer", FileName: "offer.pdf"})
+	parts := []meta.Heard{ben.hearsNext(), ben.hearsNext()}
+	require.True(t, (parts[0].Media != nil) != (parts[1].Media != nil), "a document and its text")
+	for _, part := range parts {
+		if part.Media == nil {
+			require.Equal(t, "our offer", part.Text)
+		} else {
+			require.Equal(t, "offer.pdf", part.Media.FileName)
+		}
+	}
+
+	said := room.Says("shall we meet?")
+	heard := ben.HearsText(alice, "shall we meet?")
+	_, err := ben.React(heard, "👍")
+	require.NoError(t, err)
+	room.waitFor("the reaction", func() bool { return room.stands(ben, said, "👍") })
+	ben.Says(alice, "at noon")
+	room.reacts(room.WaitForMessage(ben, "at noon").ID, "🎉")
+	require.Equal(t, "🎉", ben.hearsReaction().Emoji)
 }
