@@ -37,7 +37,7 @@ func storm(t *testing.T, control Control, phases []Phase) *Result {
 	}
 	result, err := Run(t.Context(), Options{
 		Binary: binary, Dir: dir, Seed: 1, Profile: meta.Calm, Users: 1, People: 3, Rate: 150, Control: control,
-		Silence: 2 * time.Second, Patience: 3 * time.Second, Forget: true, Log: os.Stderr,
+		Silence: 2 * time.Second, Patience: 15 * time.Second, Forget: true, Log: os.Stderr,
 	}, phases)
 	if err != nil {
 		t.Fatal(err)
