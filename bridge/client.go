@@ -42,9 +42,8 @@ type Client struct {
 	client   network.Client
 	state    network.ConnectionEvent
 	answered chan struct{}
-	// connected ends with Disconnect; nil while disconnected.
-	connected context.Context
-	cancel    context.CancelFunc
+	// cancel ends the connection; nil while disconnected.
+	cancel context.CancelFunc
 	// troubled says that the user was told of a refusal, and has to be told of its end.
 	troubled bool
 	// work is what the login has running; Disconnect waits for it.
@@ -79,7 +78,6 @@ func (c *Client) Connect(ctx context.Context) {
 	}
 	// The start of the program ends, the connection does not.
 	ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	c.connected = ctx
 	c.answered = make(chan struct{})
 	c.state = network.ConnectionEvent{State: network.Connecting}
 	c.login.BridgeState.Send(status.BridgeState{StateEvent: status.StateConnecting})
@@ -139,7 +137,7 @@ func (c *Client) start(ctx context.Context) error {
 func (c *Client) Disconnect() {
 	c.mutex.Lock()
 	cancel := c.cancel
-	c.cancel, c.connected = nil, nil
+	c.cancel = nil
 	c.mutex.Unlock()
 	if cancel == nil {
 		return
@@ -183,18 +181,6 @@ func (c *Client) settle(ctx context.Context) {
 	case <-answered:
 	case <-ctx.Done():
 	}
-}
-
-// life ends when the login disconnects; what waits for the network must not outlast it.
-func (c *Client) life() context.Context {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	if c.connected == nil {
-		ended, end := context.WithCancel(context.Background())
-		end()
-		return ended
-	}
-	return c.connected
 }
 
 // IsLoggedIn is false once the account has ended; a connection that broke or was refused for now is still a login.
