@@ -28,7 +28,8 @@ type InboxRow struct {
 	Receiver string
 	// Target is the message that the event changes, empty for messages.
 	Target string
-	// OrderTS is the network's time of the event, never later than ReceivedAt.
+	// OrderTS is the network's time of the event, never later than ReceivedAt. It tells how far back to look for
+	// the event in its room; the order is that of Seq, since the network's clock is coarse and may be off.
 	OrderTS, ReceivedAt int64
 	Payload             []byte
 	State               InboxState
@@ -47,7 +48,7 @@ const (
 	insertInboxQuery = `INSERT INTO cw_inbox (bridge_id, ` + inboxColumns + `)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`
 	openInboxQuery = `SELECT ` + inboxColumns + ` FROM cw_inbox
-		WHERE bridge_id = $1 AND chat_id = $2 AND receiver = $3 AND state IN ('new', 'retry') ORDER BY order_ts, seq LIMIT $4`
+		WHERE bridge_id = $1 AND chat_id = $2 AND receiver = $3 AND state IN ('new', 'retry') ORDER BY seq LIMIT $4`
 	inboxLanesQuery = `SELECT DISTINCT chat_id, receiver FROM cw_inbox WHERE bridge_id = $1 AND state IN ('new', 'retry')`
 	countInboxQuery = `SELECT login_id, COUNT(*) FROM cw_inbox WHERE bridge_id = $1 AND state IN ('new', 'retry', 'held') GROUP BY login_id`
 	retryInboxQuery = `UPDATE cw_inbox SET state = 'retry', attempts = $3, error_class = $4

@@ -40,12 +40,10 @@ type Inbox struct {
 	lock sync.Mutex
 	// open counts the rows of each login that wait, as far as this process took them.
 	open map[string]int
-	// gates holds the lanes of logins whose events are only stored for now.
-	gates map[string]map[database.InboxLane]bool
 }
 
 func newInbox(d *Delivery) *Inbox {
-	in := &Inbox{d: d, open: map[string]int{}, gates: map[string]map[database.InboxLane]bool{}}
+	in := &Inbox{d: d, open: map[string]int{}}
 	in.lanes = lanes[database.InboxLane, database.InboxRow]{
 		load:  d.journal.OpenInbox,
 		seq:   func(r database.InboxRow) int64 { return r.Seq },
@@ -153,26 +151,12 @@ func (in *Inbox) store(ctx context.Context, row database.InboxRow) error {
 	err = failpoint.Hit(failpoint.InboxCommitted)
 	if added.Load() {
 		in.count(row.Login, 1)
-		in.queue(row)
+		in.lanes.push(database.InboxLane{Chat: row.Chat, Receiver: row.Receiver}, row)
 	} else {
 		in.d.metrics.repeats.Add(1)
 	}
 	// what is committed will be delivered, whatever the caller is told
 	return err
-}
-
-// queue gives a committed row to its lane, unless its login is held back.
-func (in *Inbox) queue(row database.InboxRow) {
-	key := database.InboxLane{Chat: row.Chat, Receiver: row.Receiver}
-	in.lock.Lock()
-	gate := in.gates[row.Login]
-	if gate != nil {
-		gate[key] = true
-	}
-	in.lock.Unlock()
-	if gate == nil {
-		in.lanes.push(key, row)
-	}
 }
 
 // count changes and returns how many rows of a login are open.
@@ -181,27 +165,6 @@ func (in *Inbox) count(login string, by int) int {
 	defer in.lock.Unlock()
 	in.open[login] += by
 	return in.open[login]
-}
-
-// HoldBack stores a login's events without delivering them, until [Inbox.Release]. The network may mix up the order
-// of what it has kept while a login was away; in the journal it is mended by the network's own times.
-func (in *Inbox) HoldBack(login networkid.UserLoginID) {
-	in.lock.Lock()
-	defer in.lock.Unlock()
-	if in.gates[string(login)] == nil {
-		in.gates[string(login)] = map[database.InboxLane]bool{}
-	}
-}
-
-// Release delivers what was stored since [Inbox.HoldBack], in order.
-func (in *Inbox) Release(login networkid.UserLoginID) {
-	in.lock.Lock()
-	gate := in.gates[string(login)]
-	delete(in.gates, string(login))
-	in.lock.Unlock()
-	for key := range gate {
-		in.lanes.reload(key)
-	}
 }
 
 // start brings what the last process left over on its way, and lets the lanes run.

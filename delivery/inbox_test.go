@@ -277,20 +277,19 @@ func TestAnEventWaitsForTheMessageThatItChanges(t *testing.T) {
 	})
 }
 
-func TestTheOrderOfWhatWasKeptIsMendedByTheNetworksTime(t *testing.T) {
+// The network's clock is coarse and may be off; what a restart reads back keeps the order of its arrival all the same.
+func TestTheOrderOfArrivalOutlivesTheProcess(t *testing.T) {
 	onDisks(t, func(t *testing.T, on disk) {
-		bridge := newBridge()
-		p := launch(t, on, bridge)
 		at := func(e network.MessageEvent, second int64) network.MessageEvent {
 			e.Message.Time = time.Unix(1_700_000_000+second, 0)
 			return e
 		}
-		p.Inbox.HoldBack(login)
-		take(t, p, at(text(anna, "C", "three"), 3), at(text(anna, "A", "one"), 1), at(text(anna, "B", "two"), 2), at(text(anna, "B2", "two too"), 2))
-		require.Equal(t, map[database.InboxState]int{database.InboxNew: 4}, p.inboxStates(t))
-		require.Empty(t, bridge.texts(anna))
-		p.Inbox.Release(login)
-		bridge.shows(t, anna, "one", "two", "two too", "three")
+		bridge := newBridge()
+		first := boot(t, on, bridge) // takes, and delivers nothing yet
+		take(t, first, at(text(anna, "A", "one"), 3), at(text(anna, "B", "two"), 1), at(text(anna, "C", "three"), 2))
+		first.die()
+		launch(t, on, bridge)
+		bridge.shows(t, anna, "one", "two", "three")
 	})
 }
 

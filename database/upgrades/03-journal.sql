@@ -38,7 +38,7 @@ CREATE TABLE cw_inbox (
 	CONSTRAINT cw_inbox_once UNIQUE (bridge_id, login_id, chat_id, sender_id, remote_id, kind),
 	CONSTRAINT cw_inbox_state CHECK (state IN ('new', 'retry', 'held', 'done', 'quarantined'))
 );
-CREATE INDEX cw_inbox_lane ON cw_inbox (bridge_id, chat_id, receiver, order_ts, seq) WHERE state IN ('new', 'retry');
+CREATE INDEX cw_inbox_lane ON cw_inbox (bridge_id, chat_id, receiver, seq) WHERE state IN ('new', 'retry');
 CREATE INDEX cw_inbox_held ON cw_inbox (bridge_id, chat_id, target_id) WHERE state = 'held';
 CREATE INDEX cw_inbox_end ON cw_inbox (done_at) WHERE state IN ('done', 'quarantined');
 
