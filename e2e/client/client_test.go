@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"maunium.net/go/mautrix/event"
 	"maunium.net/go/mautrix/id"
 
 	"causeway/e2e/client"
@@ -43,7 +44,10 @@ func TestTwoUsersTalk(t *testing.T) {
 	bobs := bob.Room(room.ID)
 	line, err := bobs.WaitForLine(ctx, "the greeting", func(l client.Line) bool { return l.Body == "hello" })
 	require.NoError(t, err)
-	require.Equal(t, client.Line{ID: sent, Sender: alice.UserID(), Body: "hello", Time: line.Time}, line)
+	require.Equal(t, client.Line{
+		ID: sent, Sender: alice.UserID(), Body: "hello", Time: line.Time,
+		Content: event.MessageEventContent{MsgType: event.MsgText, Body: "hello"},
+	}, line)
 
 	require.NoError(t, bobs.Read(ctx, sent))
 	require.NoError(t, alice.Wait(ctx, "the receipt", func() bool { return room.HasRead(bob.UserID(), sent) }))
