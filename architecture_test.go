@@ -5,7 +5,9 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -201,4 +203,35 @@ func readSource(t *testing.T, path string) source {
 		}
 	}
 	return src
+}
+
+// A comment that points at a clause points at one that exists.
+func TestCitedClausesExist(t *testing.T) {
+	pages := map[string]string{}
+	citation := regexp.MustCompile(`(docs/[a-z-]+\.md)#([a-z0-9-]+)`)
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (entry.Name() == ".git" || path == "build"):
+			return fs.SkipDir
+		case entry.IsDir() || !slices.Contains([]string{".go", ".sql", ".md", ".yaml"}, filepath.Ext(path)):
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, cited := range citation.FindAllStringSubmatch(string(text), -1) {
+			page, name := cited[1], cited[2]
+			if pages[page] == "" {
+				content, err := os.ReadFile(page)
+				require.NoError(t, err, path)
+				pages[page] = string(content)
+			}
+			require.Contains(t, pages[page], `<a id="`+name+`">`, "%s cites %s#%s", path, page, name)
+		}
+		return nil
+	})
+	require.NoError(t, err)
 }

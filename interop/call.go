@@ -25,7 +25,7 @@ const (
 	maxPause   = 5 * time.Minute
 	// pollPause is how long to wait for a pending decision that names no time.
 	pollPause = 5 * time.Second
-	// keyPause is how long a verifier takes to read our key set again (docs/protocol.md#key-set).
+	// keyPause is how long a verifier takes to read our key set again (docs/protocol.md#keyset).
 	keyPause = 30 * time.Second
 )
 

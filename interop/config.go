@@ -20,7 +20,7 @@ const (
 	Username IdentifierType = "username"
 )
 
-// Mode is whose end of the connection the bridge is (docs/protocol.md#modes).
+// Mode is whose end of the connection the bridge is (docs/protocol.md#contract).
 type Mode string
 
 // ModeClient: the bridge is its users' client, and their connections stay up as long as it runs.

@@ -9,7 +9,7 @@ import (
 )
 
 // ConnectToken is a fresh token for one connection of a login, bound to its Noise
-// key (docs/protocol.md#user-token). Consent and enlistment are read in one
+// key (docs/protocol.md#token). Consent and enlistment are read in one
 // transaction, so that nobody who has left gets a token.
 func (p *Provider) ConnectToken(ctx context.Context, login network.Address, noise [32]byte) (string, error) {
 	var row *database.Enlistment

@@ -20,9 +20,9 @@ import (
 
 const (
 	keyFile = "provider-keys.json"
-	// minPublished is how long a key is published before it signs: twice the key set's max-age (docs/protocol.md#key-set).
+	// minPublished is how long a key is published before it signs: twice the key set's max-age (docs/protocol.md#keyset).
 	minPublished = 2 * keySetMaxAge
-	// maxPublished is how large a key set may be at most (docs/protocol.md#key-set).
+	// maxPublished is how large a key set may be at most (docs/protocol.md#keyset).
 	maxPublished = 16
 )
 

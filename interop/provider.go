@@ -188,7 +188,7 @@ func (p *Provider) admit(user string, n network.Network) error {
 	return nil
 }
 
-// serves says whether the user is of a homeserver that the provider is there for (docs/protocol.md#contract-rules).
+// serves says whether the user is of a homeserver that the provider is there for (docs/protocol.md#contract).
 func (p *Provider) serves(user string) bool {
 	_, domain, ok := splitUser(user)
 	if !ok {

@@ -1,6 +1,6 @@
 package interop
 
-// builtinTerms says what must be told before the first message (docs/protocol.md#consent-blocks-ends).
+// builtinTerms says what must be told before the first message (docs/protocol.md#consent).
 const builtinTerms = `{provider} can connect you with people on {network}, as a third-party chat. Please read what that means before you agree.
 
 Who you talk to. A third-party chat is a chat with someone on another service. They must have turned on third-party chats in {network}, and they see your Matrix name and identifier. Names and pictures are not verified by anybody, neither theirs nor yours.

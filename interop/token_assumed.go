@@ -15,7 +15,7 @@ import (
 // Purpose is what a token is good for.
 type Purpose string
 
-// The purposes of tokens (docs/protocol.md#user-token).
+// The purposes of tokens (docs/protocol.md#token).
 const (
 	PurposeEnlist  Purpose = "enlist"  // assumed: U2
 	PurposeConnect Purpose = "connect" // assumed: U2

@@ -21,9 +21,9 @@ const (
 	maxNameLength = 64
 	// minLifetime leaves room for the clock skew that a verifier allows.
 	minLifetime = time.Minute
-	// maxLifetime is what we issue at most (docs/protocol.md#user-token).
+	// maxLifetime is what we issue at most (docs/protocol.md#token).
 	maxLifetime = 5 * time.Minute
-	// minOverlap is token life, skew and the key set's max-age together (docs/protocol.md#key-set).
+	// minOverlap is token life, skew and the key set's max-age together (docs/protocol.md#keyset).
 	minOverlap = 16 * time.Minute
 	minRotate  = time.Hour
 	// minPushSecret is in characters; an HMAC key shorter than its hash is easier to guess than to break.

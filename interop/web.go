@@ -94,7 +94,7 @@ func (w *web) serve(out http.ResponseWriter, r *http.Request) int {
 	return http.StatusOK
 }
 
-// write sends a document with what caches need to know of it (docs/protocol.md#key-set).
+// write sends a document with what caches need to know of it (docs/protocol.md#keyset).
 func (w *web) write(out http.ResponseWriter, r *http.Request, contentType string, body []byte) {
 	sum := sha256.Sum256(body)
 	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`

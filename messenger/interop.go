@@ -33,7 +33,7 @@ func NewInterop(login wire.Login) *Interop {
 }
 
 // Find looks a person up by account number or by username, which may have an @ in
-// front and is not case-sensitive (docs/protocol.md#finding-people).
+// front and is not case-sensitive (docs/protocol.md#lookup).
 func (i *Interop) Find(ctx context.Context, identifier string) (network.Person, error) {
 	key, value, err := normalIdentifier(identifier)
 	if err != nil {

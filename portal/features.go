@@ -2,7 +2,7 @@ package portal
 
 import "maunium.net/go/mautrix/event"
 
-// MaxTextLength is how many characters a message may have; phones cut the rest off (docs/protocol.md#plaintext).
+// MaxTextLength is how many characters a message may have; phones cut the rest off (docs/protocol.md#subset).
 const MaxTextLength = 65536
 
 // featuresID changes with every change of [Features], so that rooms are told again.

@@ -62,7 +62,7 @@ func NewInterop(cfg InteropConfig) *Interop {
 }
 
 // Find looks a person up by phone number; spaces, hyphens, dots and brackets in it
-// do not matter (docs/protocol.md#finding-people).
+// do not matter (docs/protocol.md#lookup).
 func (i *Interop) Find(ctx context.Context, identifier string) (network.Person, error) {
 	phone, err := normalPhone(identifier)
 	if err != nil {

@@ -166,7 +166,7 @@ func (a *Account) SetTyping(ctx context.Context, conversation network.Address, t
 }
 
 // FindBy looks a person up by something that the network knows them by, in the
-// network's spelling (docs/protocol.md#finding-people).
+// network's spelling (docs/protocol.md#lookup).
 func (a *Account) FindBy(ctx context.Context, key LookupKey, value string) (network.Person, error) {
 	found, err := a.client.LookupBy(ctx, key, value)
 	if err != nil {

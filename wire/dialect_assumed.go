@@ -22,7 +22,7 @@ import (
 // Product is the number by which a login names the network's product.
 type Product int32
 
-// The products that third-party accounts have (docs/protocol.md#client-payload).
+// The products that third-party accounts have (docs/protocol.md#login).
 const (
 	ProductWhatsApp  = Product(waWa6.ClientPayload_INTEROP)      // assumed: U4
 	ProductMessenger = Product(waWa6.ClientPayload_INTEROP_MSGR) // assumed: U18
@@ -31,7 +31,7 @@ const (
 // refusedContent is the code that refuses a message outside the schema.
 const refusedContent = 491 // assumed: U8
 
-// loginPayload is what the end of the handshake carries (docs/protocol.md#client-payload).
+// loginPayload is what the end of the handshake carries (docs/protocol.md#login).
 func loginPayload(account uint64, product Product, token string, readReceipts bool) *waWa6.ClientPayload {
 	return &waWa6.ClientPayload{
 		Passive:     proto.Bool(false), // assumed: U4
@@ -143,7 +143,7 @@ const lookupNamespace = "w:interop" // assumed: U7
 // LookupKey is what somebody is looked up by.
 type LookupKey string
 
-// What a network knows people by (docs/protocol.md#finding-people).
+// What a network knows people by (docs/protocol.md#lookup).
 const (
 	// ByPhone is WhatsApp's: E.164 with its plus sign.
 	ByPhone LookupKey = "phone" // assumed: U7
@@ -209,7 +209,7 @@ func (t MediaType) Limit() int64 { // assumed: U15
 // codes tells what the network's numbers mean in one place where they occur.
 type codes map[int]error
 
-// ackCodes are the error codes of a message's acknowledgement (docs/protocol.md#error-codes).
+// ackCodes are the error codes of a message's acknowledgement (docs/protocol.md#ack).
 func ackCodes() codes { // assumed: U8
 	return codes{
 		400: network.ErrRejected, 401: network.ErrSuspended, 403: network.ErrNotOptedIn, 404: network.ErrUnknownPerson,
@@ -218,7 +218,7 @@ func ackCodes() codes { // assumed: U8
 	}
 }
 
-// lookupCodes are the error codes of a lookup (docs/protocol.md#finding-people).
+// lookupCodes are the error codes of a lookup (docs/protocol.md#lookup).
 func lookupCodes() codes { // assumed: U7
 	return codes{
 		400: network.ErrBadIdentifier, 403: network.ErrNotOptedIn, 404: network.ErrUnknownPerson,

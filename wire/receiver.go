@@ -12,7 +12,7 @@ import (
 
 // ErrContent is what a [Receiver] answers to a message that it took for good, but
 // whose content is outside what the network allows: the message is refused with
-// code 491 instead of being confirmed (docs/protocol.md#refusing-content).
+// code 491 instead of being confirmed (docs/protocol.md#nack).
 var ErrContent = errors.New("content outside the schema")
 
 // Receiver takes what arrives, one thing at a time and in order. Nil, or [ErrContent],

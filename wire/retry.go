@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// mostRetries is how often one message is asked for again, in either direction (docs/protocol.md#refusing-content).
+	// mostRetries is how often one message is asked for again, in either direction (docs/protocol.md#nack).
 	mostRetries = 5
 	// keysFromRetry is the count from which a retry receipt brings fresh keys along.
 	keysFromRetry = 2
