@@ -63,7 +63,7 @@ func TestBrokenFiles(t *testing.T) {
 func TestFilesOutsideTheSchema(t *testing.T) {
 	l, told, bob := meet(t)
 	for _, how := range []meta.Misbehaviour{meta.NoMediaKey, meta.ShortMediaKey, meta.BadMIME, meta.UnknownField, meta.LongWaveform} {
-		voice := holding(network.Media{Kind: network.Voice, MIME: voiceMIME}, "bytes")
+		voice := holding(network.Media{Kind: network.Voice, MIME: "audio/ogg; codecs=opus"}, "bytes")
 		id, err := bob.sendMedia(l.client.Self(), voice, how)
 		require.NoError(t, err)
 		told.message(t, id, network.Unsupported{Type: "message of an unknown kind"})

@@ -94,10 +94,10 @@ func NewMessageID(seed []byte) string {
 func (c *codec) Encode(ctx context.Context, message network.Message) (out wire.Outgoing, err error) {
 	var file wire.SealedMedia
 	if media, ok := message.Content.(network.Media); ok {
-		if err = checkMedia(media); err != nil {
+		if err = wire.CheckMedia(media); err != nil {
 			return out, err
 		}
-		if file, err = c.account.Host(ctx, media, mediaClass(media.Kind)); err != nil {
+		if file, err = c.account.Host(ctx, media, wire.ClassOf(media.Kind)); err != nil {
 			return out, err
 		}
 	}

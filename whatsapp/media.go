@@ -1,9 +1,7 @@
 package whatsapp
 
 import (
-	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"go.mau.fi/whatsmeow/proto/waE2E"
@@ -13,51 +11,10 @@ import (
 	"causeway/wire"
 )
 
-// mediaClass is the class of a kind's files, empty for a kind that there is not.
-func mediaClass(kind network.MediaKind) wire.MediaType {
-	switch kind {
-	case network.Image:
-		return wire.MediaImage
-	case network.Video, network.GIF, network.VideoNote:
-		return wire.MediaVideo
-	case network.Audio, network.Voice:
-		return wire.MediaAudio
-	case network.Document:
-		return wire.MediaDocument
-	}
-	return ""
-}
-
-// checkMedia refuses what phones would refuse, before its bytes are read.
-func checkMedia(media network.Media) error {
-	class := mediaClass(media.Kind)
-	declared := canonicalMIME(media.MIME)
-	types := map[wire.MediaType][]string{
-		wire.MediaImage: imageTypes(), wire.MediaVideo: videoTypes(), wire.MediaAudio: audioTypes(), wire.MediaDocument: {declared},
-	}[class]
-	switch {
-	case class == "" || media.Open == nil:
-		return fmt.Errorf("%w: media of kind %q", network.ErrUnsupported, media.Kind)
-	case declared == "" || len(declared) > longestMIME || !slices.Contains(types, declared):
-		return fmt.Errorf("%w: %q as %s", network.ErrUnsupported, declared, media.Kind)
-	case class == wire.MediaAudio && media.Caption != "":
-		return fmt.Errorf("%w: a caption on sound", network.ErrUnsupported)
-	case media.Size > class.Limit():
-		return fmt.Errorf("%w: a file of %d bytes", network.ErrTooLarge, media.Size)
-	case len(media.Caption) > wire.LongestText:
-		return fmt.Errorf("%w: a caption of %d bytes", network.ErrTooLarge, len(media.Caption))
-	case len(media.Waveform) > longestWaveform:
-		return fmt.Errorf("%w: a waveform of %d samples", network.ErrTooLarge, len(media.Waveform))
-	case len(media.Thumbnail) > largestThumbnail:
-		return fmt.Errorf("%w: a thumbnail of %d bytes", network.ErrTooLarge, len(media.Thumbnail))
-	}
-	return nil
-}
-
 // encodeMedia writes what a message says of a file that is hosted already. Only
 // images carry a quote (docs/protocol.md#subset).
 func encodeMedia(media network.Media, file wire.SealedMedia, quote *waE2E.ContextInfo) (*waE2E.Message, error) {
-	if err := checkMedia(media); err != nil {
+	if err := wire.CheckMedia(media); err != nil {
 		return nil, err
 	}
 	switch media.Kind {
@@ -76,7 +33,7 @@ func encodeMedia(media network.Media, file wire.SealedMedia, quote *waE2E.Contex
 
 func encodeImage(media network.Media, file wire.SealedMedia, quote *waE2E.ContextInfo) *waE2E.ImageMessage {
 	return &waE2E.ImageMessage{
-		Mimetype: proto.String(canonicalMIME(media.MIME)), Caption: optional(media.Caption),
+		Mimetype: proto.String(wire.CanonicalMIME(media.MIME)), Caption: optional(media.Caption),
 		FileSHA256: file.PlainSHA256, FileLength: proto.Uint64(uint64(file.PlainSize)),
 		Height: number(media.Height), Width: number(media.Width),
 		MediaKey: file.Key, FileEncSHA256: file.EncSHA256, DirectPath: proto.String(file.Path), MediaKeyTimestamp: keyTime(),
@@ -86,7 +43,7 @@ func encodeImage(media network.Media, file wire.SealedMedia, quote *waE2E.Contex
 
 func encodeVideo(media network.Media, file wire.SealedMedia) *waE2E.VideoMessage {
 	video := &waE2E.VideoMessage{
-		Mimetype: proto.String(canonicalMIME(media.MIME)), Caption: optional(media.Caption),
+		Mimetype: proto.String(wire.CanonicalMIME(media.MIME)), Caption: optional(media.Caption),
 		FileSHA256: file.PlainSHA256, FileLength: proto.Uint64(uint64(file.PlainSize)), Seconds: seconds(media.Duration),
 		Height: number(media.Height), Width: number(media.Width),
 		MediaKey: file.Key, FileEncSHA256: file.EncSHA256, DirectPath: proto.String(file.Path), MediaKeyTimestamp: keyTime(),
@@ -100,7 +57,7 @@ func encodeVideo(media network.Media, file wire.SealedMedia) *waE2E.VideoMessage
 
 func encodeAudio(media network.Media, file wire.SealedMedia) *waE2E.AudioMessage {
 	audio := &waE2E.AudioMessage{
-		Mimetype:   proto.String(canonicalMIME(media.MIME)),
+		Mimetype:   proto.String(wire.CanonicalMIME(media.MIME)),
 		FileSHA256: file.PlainSHA256, FileLength: proto.Uint64(uint64(file.PlainSize)), Seconds: seconds(media.Duration),
 		MediaKey: file.Key, FileEncSHA256: file.EncSHA256, DirectPath: proto.String(file.Path), MediaKeyTimestamp: keyTime(),
 	}
@@ -112,7 +69,7 @@ func encodeAudio(media network.Media, file wire.SealedMedia) *waE2E.AudioMessage
 
 func encodeDocument(media network.Media, file wire.SealedMedia) *waE2E.DocumentMessage {
 	return &waE2E.DocumentMessage{
-		Mimetype: proto.String(canonicalMIME(media.MIME)), Caption: optional(media.Caption),
+		Mimetype: proto.String(wire.CanonicalMIME(media.MIME)), Caption: optional(media.Caption),
 		Title: optional(media.FileName), FileName: optional(media.FileName),
 		FileSHA256: file.PlainSHA256, FileLength: proto.Uint64(uint64(file.PlainSize)),
 		MediaKey: file.Key, FileEncSHA256: file.EncSHA256, DirectPath: proto.String(file.Path), MediaKeyTimestamp: keyTime(),
@@ -162,7 +119,7 @@ func decodeMedia(message *waE2E.Message) (network.Media, error) {
 	media.MIME, media.Thumbnail = wire.Clean(part.GetMimetype()), thumbnailOf(part)
 	media.Size = int64(min(part.GetFileLength(), math.MaxInt64))
 	reference, err := wire.MediaRef{
-		Type: mediaClass(media.Kind), Path: wire.Clean(part.GetDirectPath()), Key: part.GetMediaKey(),
+		Type: wire.ClassOf(media.Kind), Path: wire.Clean(part.GetDirectPath()), Key: part.GetMediaKey(),
 		PlainSHA256: part.GetFileSHA256(), EncSHA256: part.GetFileEncSHA256(),
 	}.Reference()
 	media.Reference = reference
@@ -182,29 +139,15 @@ func decodeVideo(video *waE2E.VideoMessage, kind network.MediaKind) network.Medi
 func decodeAudio(audio *waE2E.AudioMessage) network.Media {
 	media := network.Media{Kind: network.Audio, Duration: time.Duration(audio.GetSeconds()) * time.Second}
 	if audio.GetPTT() {
-		media.Kind, media.Waveform = network.Voice, loudness(audio.GetWaveform())
+		media.Kind, media.Waveform = network.Voice, wire.Loudness(audio.GetWaveform())
 	}
 	return media
-}
-
-// loudness brings a waveform to at most the usual number of samples, 0 to 100 each; of those that fall together the loudest stays.
-func loudness(waveform []byte) []byte {
-	count := min(len(waveform), usualWaveform)
-	if count == 0 {
-		return nil
-	}
-	samples := make([]byte, count)
-	for i, sample := range waveform {
-		place := i * count / len(waveform)
-		samples[place] = max(samples[place], min(sample, 100))
-	}
-	return samples
 }
 
 // thumbnailOf is the small picture within a message; one that is too large is left out.
 func thumbnailOf(part any) []byte {
 	pictured, ok := part.(interface{ GetJPEGThumbnail() []byte })
-	if !ok || len(pictured.GetJPEGThumbnail()) == 0 || len(pictured.GetJPEGThumbnail()) > largestThumbnail {
+	if !ok || len(pictured.GetJPEGThumbnail()) == 0 || len(pictured.GetJPEGThumbnail()) > wire.LargestThumbnail {
 		return nil
 	}
 	return pictured.GetJPEGThumbnail()

@@ -44,7 +44,7 @@ func everyMedia() []network.Media {
 		{Kind: network.VideoNote, MIME: "video/mp4", Width: 400, Height: 400, Duration: 8 * time.Second, Thumbnail: thumbnail},
 		{Kind: network.Audio, MIME: "audio/mpeg", Duration: 200 * time.Second},
 		{Kind: network.Audio, MIME: "audio/aac"}, {Kind: network.Audio, MIME: "audio/mp4"}, {Kind: network.Audio, MIME: "audio/amr"},
-		{Kind: network.Voice, MIME: voiceMIME, Duration: 5 * time.Second, Waveform: []byte{0, 50, 100}},
+		{Kind: network.Voice, MIME: "audio/ogg; codecs=opus", Duration: 5 * time.Second, Waveform: []byte{0, 50, 100}},
 		{Kind: network.Document, MIME: "application/pdf", FileName: "Bill 7/7.pdf", Caption: "c", Thumbnail: thumbnail},
 		{Kind: network.Document, MIME: "text/plain; charset=utf-8"},
 	}
@@ -58,7 +58,7 @@ func TestMediaRoundTrip(t *testing.T) {
 		content, _, err := decode(raw, self, peer)
 		require.NoError(t, err, media.Kind)
 		got := content.(network.Media)
-		require.JSONEq(t, `{"type": "`+string(mediaClass(media.Kind))+`", "path": "/i/12/blob?oe=1",
+		require.JSONEq(t, `{"type": "`+string(wire.ClassOf(media.Kind))+`", "path": "/i/12/blob?oe=1",
 			"key": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", "plain_sha256": "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=",
 			"enc_sha256": "AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM="}`, string(got.Reference))
 		media.Open, media.Size, got.Reference = nil, 1234, nil
@@ -88,16 +88,16 @@ func TestEncodeMediaRefuses(t *testing.T) {
 		"Vorbis":          {network.Media{Kind: network.Voice, MIME: "audio/ogg; codecs=vorbis"}, network.ErrUnsupported},
 		"Ogg":             {network.Media{Kind: network.Audio, MIME: "audio/ogg"}, network.ErrUnsupported},
 		"no type":         {network.Media{Kind: network.Document}, network.ErrUnsupported},
-		"endless type":    {network.Media{Kind: network.Document, MIME: "a/" + strings.Repeat("b", longestMIME)}, network.ErrUnsupported},
+		"endless type":    {network.Media{Kind: network.Document, MIME: "a/" + strings.Repeat("b", 255)}, network.ErrUnsupported},
 		"no kind":         {network.Media{MIME: "image/png"}, network.ErrUnsupported},
 		"caption on sound": {
 			network.Media{Kind: network.Audio, MIME: "audio/mpeg", Caption: "c"}, network.ErrUnsupported},
 		"large image": {network.Media{Kind: network.Image, MIME: "image/png", Size: 17 << 20}, network.ErrTooLarge},
 		"large video": {network.Media{Kind: network.Video, MIME: "video/mp4", Size: 101 << 20}, network.ErrTooLarge},
 		"waveform": {
-			network.Media{Kind: network.Voice, MIME: voiceMIME, Waveform: make([]byte, longestWaveform+1)}, network.ErrTooLarge},
+			network.Media{Kind: network.Voice, MIME: "audio/ogg; codecs=opus", Waveform: make([]byte, wire.LongestWaveform+1)}, network.ErrTooLarge},
 		"thumbnail": {
-			network.Media{Kind: network.Image, MIME: "image/png", Thumbnail: make([]byte, largestThumbnail+1)}, network.ErrTooLarge},
+			network.Media{Kind: network.Image, MIME: "image/png", Thumbnail: make([]byte, wire.LargestThumbnail+1)}, network.ErrTooLarge},
 		"caption": {
 			network.Media{Kind: network.Image, MIME: "image/png", Caption: strings.Repeat("a", wire.LongestText+1)}, network.ErrTooLarge},
 	} {
@@ -113,11 +113,11 @@ func TestEncodeMediaRefuses(t *testing.T) {
 
 func TestCanonicalMIME(t *testing.T) {
 	for declared, want := range map[string]string{
-		"audio/ogg;codecs=opus": voiceMIME, "Audio/OGG; codecs=\"Opus\"": voiceMIME, "audio/ogg": "audio/ogg",
+		"audio/ogg;codecs=opus": "audio/ogg; codecs=opus", "Audio/OGG; codecs=\"Opus\"": "audio/ogg; codecs=opus", "audio/ogg": "audio/ogg",
 		"image/JPEG": "image/jpeg", "video/mp4; codecs=avc1": "video/mp4", "text/plain; charset=utf-8": "text/plain; charset=utf-8",
 		"no type": "no type", "": "",
 	} {
-		require.Equal(t, want, canonicalMIME(declared), "%q", declared)
+		require.Equal(t, want, wire.CanonicalMIME(declared), "%q", declared)
 	}
 }
 
@@ -149,8 +149,8 @@ func TestDecodeMediaRefuses(t *testing.T) {
 	_, _, err := decode(marshal(t, &waE2E.Message{ImageMessage: hosted()}), self, peer)
 	require.NoError(t, err)
 	voice := &waE2E.AudioMessage{
-		Mimetype: proto.String(voiceMIME), MediaKey: aFile().Key, FileSHA256: aFile().EncSHA256, FileEncSHA256: aFile().EncSHA256,
-		DirectPath: proto.String("/a?"), PTT: proto.Bool(true), Waveform: make([]byte, longestWaveform+1),
+		Mimetype: proto.String("audio/ogg; codecs=opus"), MediaKey: aFile().Key, FileSHA256: aFile().EncSHA256, FileEncSHA256: aFile().EncSHA256,
+		DirectPath: proto.String("/a?"), PTT: proto.Bool(true), Waveform: make([]byte, wire.LongestWaveform+1),
 	}
 	_, _, err = decode(marshal(t, &waE2E.Message{AudioMessage: voice}), self, peer)
 	require.ErrorIs(t, err, wire.ErrContent)
@@ -158,7 +158,7 @@ func TestDecodeMediaRefuses(t *testing.T) {
 
 func TestDecodeMediaMakesDo(t *testing.T) {
 	image := hosted()
-	image.JPEGThumbnail = make([]byte, largestThumbnail+1)
+	image.JPEGThumbnail = make([]byte, wire.LargestThumbnail+1)
 	image.Caption = proto.String("a\xffb")
 	image.FileLength = proto.Uint64(1 << 63)
 	content, _, err := decode(marshal(t, &waE2E.Message{ImageMessage: image}), self, peer)
@@ -167,14 +167,14 @@ func TestDecodeMediaMakesDo(t *testing.T) {
 	require.Equal(t, "a\uFFFDb", content.(network.Media).Caption)
 	require.Positive(t, content.(network.Media).Size)
 
-	require.Nil(t, loudness(nil))
-	require.Equal(t, []byte{1, 100, 3}, loudness([]byte{1, 200, 3}))
-	long := make([]byte, longestWaveform)
-	long[longestWaveform-1], long[3] = 7, 9
-	short := loudness(long)
-	require.Len(t, short, usualWaveform)
+	require.Nil(t, wire.Loudness(nil))
+	require.Equal(t, []byte{1, 100, 3}, wire.Loudness([]byte{1, 200, 3}))
+	long := make([]byte, wire.LongestWaveform)
+	long[wire.LongestWaveform-1], long[3] = 7, 9
+	short := wire.Loudness(long)
+	require.Len(t, short, 64)
 	require.Equal(t, []byte{0, 9, 0}, short[:3])
-	require.Equal(t, byte(7), short[usualWaveform-1])
+	require.Equal(t, byte(7), short[64-1])
 }
 
 func TestQuotesOnMedia(t *testing.T) {
@@ -257,14 +257,14 @@ func TestLinkPreviews(t *testing.T) {
 	_, _, err = decode(protowire.AppendBytes(protowire.AppendTag(nil, 6, protowire.BytesType), inner), self, peer)
 	require.ErrorIs(t, err, wire.ErrContent)
 
-	text.Preview.Thumbnail = make([]byte, largestThumbnail+1)
+	text.Preview.Thumbnail = make([]byte, wire.LargestThumbnail+1)
 	_, err = encode(network.Message{Content: text}, wire.SealedMedia{})
 	require.ErrorIs(t, err, network.ErrTooLarge)
 }
 
 func FuzzMedia(f *testing.F) {
 	f.Add("image", "image/png", "caption", "name", []byte{1}, int64(5))
-	f.Add("voice message", voiceMIME, "", "", []byte{200}, int64(5))
+	f.Add("voice message", "audio/ogg; codecs=opus", "", "", []byte{200}, int64(5))
 	f.Add("document", "a/b", "", "x.pdf", []byte{}, int64(-5))
 	f.Fuzz(func(t *testing.T, kind, declared, caption, name string, bytes []byte, length int64) {
 		media := network.Media{
@@ -279,7 +279,7 @@ func FuzzMedia(f *testing.F) {
 		require.NoError(t, err, "what we write is inside the schema")
 		got := content.(network.Media)
 		require.Equal(t, media.Kind, got.Kind)
-		require.Equal(t, wire.Clean(canonicalMIME(declared)), got.MIME)
+		require.Equal(t, wire.Clean(wire.CanonicalMIME(declared)), got.MIME)
 		require.Equal(t, wire.Clean(caption), got.Caption)
 	})
 }

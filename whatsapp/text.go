@@ -25,7 +25,7 @@ func encodeText(text network.Text, quote *waE2E.ContextInfo) (*waE2E.Message, er
 	}
 	extended := &waE2E.ExtendedTextMessage{Text: proto.String(text.Body), ContextInfo: quote}
 	if preview := text.Preview; preview != nil {
-		if len(preview.Thumbnail) > largestThumbnail {
+		if len(preview.Thumbnail) > wire.LargestThumbnail {
 			return nil, fmt.Errorf("%w: a thumbnail of %d bytes", network.ErrTooLarge, len(preview.Thumbnail))
 		}
 		extended.MatchedText = optional(preview.Matched)
