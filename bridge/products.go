@@ -53,7 +53,7 @@ func openInterop(account func(wire.Login) network.Client) opener {
 }
 
 func newWhatsApp(login wire.Login) network.Client {
-	return whatsapp.NewInterop(whatsapp.InteropConfig(login))
+	return whatsapp.NewInterop(login)
 }
 
 func newMessenger(login wire.Login) network.Client { return messenger.NewInterop(login) }

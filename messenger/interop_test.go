@@ -3,14 +3,11 @@ package messenger
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"causeway/network"
-	"causeway/network/networktest"
-	"causeway/simulator/meta"
 	"causeway/wire"
 	"causeway/wire/wiretest"
 )
@@ -19,39 +16,8 @@ import (
 var simulated *wiretest.World
 
 func TestMain(m *testing.M) {
-	os.Exit(wiretest.Run(m, wiretest.Product{
-		Network: network.Messenger,
-		Open:    func(login wire.Login) network.Client { return NewInterop(login) },
-		Person: func(net *meta.Network, number int64) *meta.Person {
-			return net.Messenger(strconv.FormatInt(100000000000000+number, 10), fmt.Sprintf("Person %d", number))
-		},
-		Identifier: (*meta.Person).FBID,
-		Carried:    carried,
-		Unknown:    "100009999999999",
-		Malformed:  "+4915112345678",
-	}, func(w *wiretest.World) { simulated = w }))
-}
-
-// carried leaves out what Messenger's messages have no place for (docs/protocol.md#messenger).
-func carried(content network.Content) (network.Content, bool) {
-	switch said := content.(type) {
-	case network.Media:
-		if said.Kind == network.Document {
-			said.Caption, said.Thumbnail = "", nil
-		}
-		return said, said.Kind != network.VideoNote
-	case network.Text:
-		if said.Preview != nil {
-			preview := *said.Preview
-			preview.Thumbnail, said.Preview = nil, &preview
-		}
-		return said, true
-	}
-	return content, true
-}
-
-func TestSuite(t *testing.T) {
-	networktest.Suite(t, func(*testing.T) networktest.Harness { return simulated })
+	open := func(login wire.Login) network.Client { return NewInterop(login) }
+	os.Exit(wiretest.Run(m, wiretest.Messenger(open), func(w *wiretest.World) { simulated = w }))
 }
 
 func TestNormalIdentifier(t *testing.T) {

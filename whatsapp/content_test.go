@@ -191,6 +191,6 @@ func TestNormalPhone(t *testing.T) {
 }
 
 func TestNewMessageID(t *testing.T) {
-	client := NewInterop(InteropConfig{})
+	client := NewInterop(wire.Login{})
 	require.Regexp(t, `^3EB0[0-9A-F]{18}$`, client.NewMessageID([]byte("seed")))
 }

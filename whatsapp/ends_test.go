@@ -10,24 +10,26 @@ import (
 	"causeway/network"
 	"causeway/network/networktest"
 	"causeway/simulator/meta"
+	"causeway/wire"
+	"causeway/wire/wiretest"
 )
 
 func TestEndsForGood(t *testing.T) {
 	for how, want := range map[string]error{"replaced": network.ErrReplaced, "device_removed": network.ErrWithdrawn} {
 		l, told, _ := meet(t)
-		simulated.net.DropConnections(l.account.number, how)
+		simulated.Net.DropConnections(l.client.Self().User, how)
 		require.ErrorIs(t, told.state(t, network.Refused).Err, want)
 	}
 	l, told, _ := meet(t)
 	l.client.Disconnect()
-	fault := simulated.net.Fault(meta.Fault{
-		Kind: meta.FaultLogin, Match: meta.Match{Account: l.account.number}, Params: map[string]string{"reason": "401"},
+	fault := simulated.Net.Fault(meta.Fault{
+		Kind: meta.FaultLogin, Match: meta.Match{Account: l.client.Self().User}, Params: map[string]string{"reason": "401"},
 	})
 	defer fault.Remove()
 	require.NoError(t, l.client.Connect(t.Context()))
 	require.ErrorIs(t, told.state(t, network.Refused).Err, network.ErrWithdrawn)
 	// Keys are the bridge's to delete, whatever the network says.
-	keys, err := l.store.PrivateKeys(t.Context())
+	keys, err := l.Config.Store.PrivateKeys(t.Context())
 	require.NoError(t, err)
 	require.NotNil(t, keys)
 }
@@ -35,7 +37,7 @@ func TestEndsForGood(t *testing.T) {
 func TestEndsForAWhile(t *testing.T) {
 	for _, how := range []string{"close", "reset", "503", "515"} {
 		l, told, bob := meet(t)
-		simulated.net.DropConnections(l.account.number, how)
+		simulated.Net.DropConnections(l.client.Self().User, how)
 		told.state(t, network.Interrupted)
 		id, err := bob.Say(l.client.Self(), how)
 		require.NoError(t, err)
@@ -45,9 +47,9 @@ func TestEndsForAWhile(t *testing.T) {
 
 func TestExpiredTokenOnceIsNoTrouble(t *testing.T) {
 	told := &events{changed: make(chan struct{})}
-	l := simulated.login(t, told.handle, openStore(t))
-	fault := simulated.net.Fault(meta.Fault{
-		Kind: meta.FaultLogin, Match: meta.Match{Account: l.account.number}, Params: map[string]string{"reason": "413"},
+	l := enlisted(t, told.handle)
+	fault := simulated.Net.Fault(meta.Fault{
+		Kind: meta.FaultLogin, Match: meta.Match{Account: l.client.Self().User}, Params: map[string]string{"reason": "413"},
 	})
 	defer fault.Remove()
 	require.NoError(t, l.client.Connect(t.Context()))
@@ -58,8 +60,8 @@ func TestExpiredTokenOnceIsNoTrouble(t *testing.T) {
 
 func TestForeignCertificate(t *testing.T) {
 	told := &events{changed: make(chan struct{})}
-	l := simulated.login(t, told.handle, openStore(t))
-	fault := simulated.net.Fault(meta.Fault{Kind: meta.FaultCertificateRoot})
+	l := enlisted(t, told.handle)
+	fault := simulated.Net.Fault(meta.Fault{Kind: meta.FaultCertificateRoot})
 	defer fault.Remove()
 	require.NoError(t, l.client.Connect(t.Context()))
 	t.Cleanup(l.client.Disconnect)
@@ -68,10 +70,9 @@ func TestForeignCertificate(t *testing.T) {
 }
 
 func TestRestart(t *testing.T) {
-	store := openStore(t)
 	told := &events{changed: make(chan struct{})}
-	l := simulated.login(t, told.handle, store)
-	bob := simulated.Person(t).(person)
+	l := enlisted(t, told.handle)
+	bob := simulated.Person(t).(wiretest.Person)
 	require.NoError(t, l.client.Connect(t.Context()))
 	told.state(t, network.Connected)
 	_, err := write(l, bob, "before")
@@ -83,12 +84,12 @@ func TestRestart(t *testing.T) {
 	// Another process over the same rows: sessions, prekeys and keys are there.
 	id, err := bob.Say(l.client.Self(), "in between")
 	require.NoError(t, err)
-	again := &events{changed: make(chan struct{})}
-	l = simulated.again(t, l, again.handle)
+	second := &events{changed: make(chan struct{})}
+	l = again(t, l, second.handle)
 	require.NoError(t, l.client.Connect(t.Context()))
 	t.Cleanup(l.client.Disconnect)
-	again.message(t, id, network.Text{Body: "in between"})
-	again.state(t, network.Connected)
+	second.message(t, id, network.Text{Body: "in between"})
+	second.state(t, network.Connected)
 	_, err = write(l, bob, "after")
 	require.NoError(t, err)
 	heard, err := bob.Hears(patient(t))
@@ -106,7 +107,7 @@ func TestSendsWhileTheHandlerWaits(t *testing.T) {
 		require.NoError(t, err)
 		sent := make(chan error, 1)
 		taken := make(chan error, 1)
-		l = simulated.again(t, l, func(ctx context.Context, e network.Event) error {
+		l = again(t, l, func(ctx context.Context, e network.Event) error {
 			if _, ok := e.(network.MessageEvent); !ok {
 				return nil
 			}
@@ -136,15 +137,15 @@ func TestSendsWhileTheHandlerWaits(t *testing.T) {
 }
 
 func TestConnectRefusesBadConfiguration(t *testing.T) {
-	require.Error(t, NewInterop(InteropConfig{}).Connect(t.Context()))
-	l := simulated.login(t, func(context.Context, network.Event) error { return nil }, openStore(t))
-	cfg := simulated.config(t, l.account, l.store, nil)
+	require.Error(t, NewInterop(wire.Login{}).Connect(t.Context()))
+	l := enlisted(t, func(context.Context, network.Event) error { return nil })
+	cfg := l.Config
 	cfg.Endpoint.Host = "192.0.2.1:443"
 	require.ErrorContains(t, NewInterop(cfg).Connect(t.Context()), "loopback")
-	cfg = simulated.config(t, l.account, l.store, nil)
+	cfg = l.Config
 	cfg.Endpoint.TrustRoot = make([]byte, 32)
 	require.ErrorContains(t, NewInterop(cfg).Connect(t.Context()), "another one")
-	cfg = simulated.config(t, l.account, l.store, nil)
+	cfg = l.Config
 	cfg.Self = network.LID("5")
 	require.Error(t, NewInterop(cfg).Connect(t.Context()))
 }

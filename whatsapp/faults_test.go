@@ -11,6 +11,7 @@ import (
 
 	"causeway/network"
 	"causeway/simulator/meta"
+	"causeway/wire/wiretest"
 )
 
 const patience = 30 * time.Second
@@ -71,15 +72,34 @@ func (e *events) state(t *testing.T, state network.ConnectionState) network.Conn
 	}).(network.ConnectionEvent)
 }
 
+// login is an enlisted account with its client.
+type login struct {
+	*wiretest.Login
+	client *Interop
+}
+
+// enlisted is a new account, again one as a new process makes it.
+func enlisted(t *testing.T, handler network.Handler) *login {
+	t.Helper()
+	made := simulated.Enlisted(t, handler)
+	return &login{made, made.Client().(*Interop)}
+}
+
+func again(t *testing.T, old *login, handler network.Handler) *login {
+	t.Helper()
+	made := simulated.Again(t, old.Login, handler)
+	return &login{made, made.Client().(*Interop)}
+}
+
 // meet is a connected login and a person who accepts its chats.
-func meet(t *testing.T) (*login, *events, person) {
+func meet(t *testing.T) (*login, *events, wiretest.Person) {
 	t.Helper()
 	told := &events{changed: make(chan struct{})}
-	l := simulated.login(t, told.handle, openStore(t))
+	l := enlisted(t, told.handle)
 	require.NoError(t, l.client.Connect(t.Context()))
 	t.Cleanup(l.client.Disconnect)
 	told.state(t, network.Connected)
-	return l, told, simulated.Person(t).(person)
+	return l, told, simulated.Person(t).(wiretest.Person)
 }
 
 func patient(t *testing.T) context.Context {
@@ -88,7 +108,7 @@ func patient(t *testing.T) context.Context {
 	return ctx
 }
 
-func write(l *login, to person, seed string) (network.Message, error) {
+func write(l *login, to wiretest.Person, seed string) (network.Message, error) {
 	message := network.Message{
 		ID:      network.MessageID{Conversation: to.Address(), Sender: l.client.Self(), ID: l.client.NewMessageID([]byte(seed))},
 		Content: network.Text{Body: seed},
@@ -99,7 +119,7 @@ func write(l *login, to person, seed string) (network.Message, error) {
 
 func TestMangledMessageComesAgain(t *testing.T) {
 	l, told, bob := meet(t)
-	fault := simulated.net.Fault(meta.Fault{Kind: meta.FaultMangle, Match: meta.Match{Account: l.account.number}})
+	fault := simulated.Net.Fault(meta.Fault{Kind: meta.FaultMangle, Match: meta.Match{Account: l.client.Self().User}})
 	defer fault.Remove()
 	id, err := bob.Say(l.client.Self(), "hello")
 	require.NoError(t, err)
@@ -110,7 +130,7 @@ func TestMangledMessageComesAgain(t *testing.T) {
 
 func TestMessageMangledTwiceComesWithFreshKeys(t *testing.T) {
 	l, told, bob := meet(t)
-	fault := simulated.net.Fault(meta.Fault{Kind: meta.FaultMangleAlways, Count: 2, Match: meta.Match{Account: l.account.number}})
+	fault := simulated.Net.Fault(meta.Fault{Kind: meta.FaultMangleAlways, Count: 2, Match: meta.Match{Account: l.client.Self().User}})
 	defer fault.Remove()
 	id, err := bob.Say(l.client.Self(), "hello")
 	require.NoError(t, err)
@@ -125,7 +145,7 @@ func TestMessageMangledTwiceComesWithFreshKeys(t *testing.T) {
 
 func TestHopelessMessageIsGivenUp(t *testing.T) {
 	l, told, bob := meet(t)
-	fault := simulated.net.Fault(meta.Fault{Kind: meta.FaultMangleAlways, Count: -1, Match: meta.Match{Account: l.account.number}})
+	fault := simulated.Net.Fault(meta.Fault{Kind: meta.FaultMangleAlways, Count: -1, Match: meta.Match{Account: l.client.Self().User}})
 	id, err := bob.Say(l.client.Self(), "never readable")
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return fault.Struck() == 6 }, patience, 10*time.Millisecond, "five retries, and no more")
@@ -167,13 +187,13 @@ func TestNewIdentityIsTold(t *testing.T) {
 
 func TestContentOutsideTheSchemaIsRefused(t *testing.T) {
 	l, told, bob := meet(t)
-	fault := simulated.net.Fault(meta.Fault{Kind: meta.FaultUnknownField, Match: meta.Match{Account: l.account.number}})
+	fault := simulated.Net.Fault(meta.Fault{Kind: meta.FaultUnknownField, Match: meta.Match{Account: l.client.Self().User}})
 	defer fault.Remove()
 	id, err := bob.Say(l.client.Self(), "with something new")
 	require.NoError(t, err)
 	told.message(t, id, network.Unsupported{Type: "message of an unknown kind"})
 	require.Eventually(t, func() bool {
-		return slices.ContainsFunc(simulated.net.Refusals(), func(r meta.Refusal) bool { return r.ID == id && r.Code == 491 })
+		return slices.ContainsFunc(simulated.Net.Refusals(), func(r meta.Refusal) bool { return r.ID == id && r.Code == 491 })
 	}, patience, 10*time.Millisecond)
 	next, err := bob.Say(l.client.Self(), "plain")
 	require.NoError(t, err)
@@ -185,7 +205,7 @@ func TestContentOutsideTheSchemaIsRefused(t *testing.T) {
 
 func TestRepeatedMessageIsTakenOnce(t *testing.T) {
 	l, told, bob := meet(t)
-	fault := simulated.net.Fault(meta.Fault{Kind: meta.FaultDuplicate, Match: meta.Match{Account: l.account.number}})
+	fault := simulated.Net.Fault(meta.Fault{Kind: meta.FaultDuplicate, Match: meta.Match{Account: l.client.Self().User}})
 	defer fault.Remove()
 	id, err := bob.Say(l.client.Self(), "once")
 	require.NoError(t, err)
@@ -214,7 +234,7 @@ func TestAliasAndIntegrator(t *testing.T) {
 
 func TestLostAnswer(t *testing.T) {
 	l, _, bob := meet(t)
-	fault := simulated.net.Fault(meta.Fault{Kind: meta.FaultAckLost, Match: meta.Match{Account: l.account.number}})
+	fault := simulated.Net.Fault(meta.Fault{Kind: meta.FaultAckLost, Match: meta.Match{Account: l.client.Self().User}})
 	defer fault.Remove()
 	outcome := make(chan error, 1)
 	go func() {
@@ -261,8 +281,8 @@ func TestRefusedAnswers(t *testing.T) {
 	for code, want := range map[string]error{
 		"429": network.ErrRateLimited, "451": network.ErrRegion, "503": network.ErrTemporary, "404": network.ErrUnknownPerson,
 	} {
-		fault := simulated.net.Fault(meta.Fault{
-			Kind: meta.FaultAck, Match: meta.Match{Account: l.account.number}, Params: map[string]string{"code": code},
+		fault := simulated.Net.Fault(meta.Fault{
+			Kind: meta.FaultAck, Match: meta.Match{Account: l.client.Self().User}, Params: map[string]string{"code": code},
 		})
 		_, err := write(l, bob, "refused with "+code)
 		require.ErrorIs(t, err, want)

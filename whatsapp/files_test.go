@@ -16,6 +16,7 @@ import (
 
 	"causeway/network"
 	"causeway/simulator/meta"
+	"causeway/wire/wiretest"
 )
 
 // holding makes media of some bytes.
@@ -51,7 +52,7 @@ func readAll(t *testing.T, media network.Media) ([]byte, error) {
 func TestBrokenFiles(t *testing.T) {
 	l, told, bob := meet(t)
 	for _, how := range []meta.Misbehaviour{meta.BadHash, meta.BadEncHash, meta.BadMAC, meta.TruncatedMedia} {
-		id, err := bob.sendMedia(l.client.Self(), picture(strings.Repeat("bytes", 50_000)), how)
+		id, err := bob.SendMediaLike(l.client.Self(), picture(strings.Repeat("bytes", 50_000)), how)
 		require.NoError(t, err)
 		_, err = readAll(t, told.file(t, id))
 		require.ErrorIs(t, err, network.ErrMediaBroken, how)
@@ -64,11 +65,11 @@ func TestFilesOutsideTheSchema(t *testing.T) {
 	l, told, bob := meet(t)
 	for _, how := range []meta.Misbehaviour{meta.NoMediaKey, meta.ShortMediaKey, meta.BadMIME, meta.UnknownField, meta.LongWaveform} {
 		voice := holding(network.Media{Kind: network.Voice, MIME: "audio/ogg; codecs=opus"}, "bytes")
-		id, err := bob.sendMedia(l.client.Self(), voice, how)
+		id, err := bob.SendMediaLike(l.client.Self(), voice, how)
 		require.NoError(t, err)
 		told.message(t, id, network.Unsupported{Type: "message of an unknown kind"})
 		require.Eventually(t, func() bool {
-			return slices.ContainsFunc(simulated.net.Refusals(), func(r meta.Refusal) bool { return r.ID == id && r.Code == 491 })
+			return slices.ContainsFunc(simulated.Net.Refusals(), func(r meta.Refusal) bool { return r.ID == id && r.Code == 491 })
 		}, patience, 10*time.Millisecond, how)
 		require.False(t, slices.ContainsFunc(bob.Receipts(), func(r meta.Receipt) bool { return r.ID == id }), how)
 	}
@@ -80,7 +81,7 @@ func TestMediaHostsInTrouble(t *testing.T) {
 	require.NoError(t, err)
 	file := told.file(t, id)
 	for _, status := range []string{"503", "truncated", "garbage"} { // the second host has it
-		fault := simulated.net.Fault(meta.Fault{Kind: meta.FaultMediaHost, Params: map[string]string{"status": status}})
+		fault := simulated.Net.Fault(meta.Fault{Kind: meta.FaultMediaHost, Params: map[string]string{"status": status}})
 		content, err := readAll(t, file)
 		require.NoError(t, err, status)
 		require.Equal(t, "bytes", string(content))
@@ -90,7 +91,7 @@ func TestMediaHostsInTrouble(t *testing.T) {
 		"403": network.ErrMediaGone, "404": network.ErrMediaGone, "410": network.ErrMediaGone,
 		"500": network.ErrTemporary, "garbage": network.ErrMediaBroken,
 	} {
-		fault := simulated.net.Fault(meta.Fault{Kind: meta.FaultMediaHost, Count: -1, Params: map[string]string{"status": status}})
+		fault := simulated.Net.Fault(meta.Fault{Kind: meta.FaultMediaHost, Count: -1, Params: map[string]string{"status": status}})
 		_, err := readAll(t, file)
 		require.ErrorIs(t, err, want, status)
 		fault.Remove()
@@ -109,13 +110,13 @@ func TestFileAfterRestart(t *testing.T) {
 	require.NoError(t, err)
 	reference := bytes.Clone(told.file(t, id).Reference)
 	l.client.Disconnect()
-	again := &events{changed: make(chan struct{})}
-	l = simulated.again(t, l, again.handle)
+	second := &events{changed: make(chan struct{})}
+	l = again(t, l, second.handle)
 	_, err = l.client.OpenMedia(patient(t), reference)
 	require.ErrorIs(t, err, network.ErrNotConnected)
 	require.NoError(t, l.client.Connect(t.Context()))
 	t.Cleanup(l.client.Disconnect)
-	again.state(t, network.Connected)
+	second.state(t, network.Connected)
 	reader, err := l.client.OpenMedia(patient(t), reference)
 	require.NoError(t, err)
 	defer reader.Close()
@@ -125,7 +126,7 @@ func TestFileAfterRestart(t *testing.T) {
 }
 
 // share sends a file to a person.
-func share(t *testing.T, client *Interop, to person, media network.Media) error {
+func share(t *testing.T, client *Interop, to wiretest.Person, media network.Media) error {
 	_, err := client.Send(patient(t), network.Message{
 		ID:      network.MessageID{Conversation: to.Address(), Sender: client.Self(), ID: client.NewMessageID([]byte(t.Name()))},
 		Content: media,
@@ -151,7 +152,7 @@ func TestFilesThatAreNotSent(t *testing.T) {
 	large := picture(strings.Repeat("large", 4<<20))
 	require.ErrorIs(t, share(t, l.client, bob, large), network.ErrTooLarge, "what is declared is not believed")
 
-	cfg := simulated.config(t, l.account, l.store, nil)
+	cfg := l.Config
 	cfg.Upload = nil
 	require.ErrorIs(t, share(t, NewInterop(cfg), bob, picture("bytes")), network.ErrUnsupported)
 	cfg.Upload = func(context.Context, io.Reader, int64, [32]byte) (string, error) {
@@ -169,22 +170,22 @@ func (f failingReader) Read([]byte) (int, error) { return 0, f.err }
 func TestUploadThatFails(t *testing.T) {
 	full := errors.New("disk full")
 	told := &events{changed: make(chan struct{})}
-	l := simulated.login(t, told.handle, openStore(t))
-	cfg := simulated.config(t, l.account, l.store, told.handle)
+	l := enlisted(t, told.handle)
+	cfg := l.Config
 	cfg.Upload = func(context.Context, io.Reader, int64, [32]byte) (string, error) { return "", full }
 	client := NewInterop(cfg)
 	require.NoError(t, client.Connect(t.Context()))
 	t.Cleanup(client.Disconnect)
 	told.state(t, network.Connected)
-	require.ErrorIs(t, share(t, client, simulated.Person(t).(person), picture("bytes")), full)
+	require.ErrorIs(t, share(t, client, simulated.Person(t).(wiretest.Person), picture("bytes")), full)
 }
 
 // TestLargeFileInLittleMemory sends 100 MB and looks at the heap when all of it has passed.
 func TestLargeFileInLittleMemory(t *testing.T) {
 	const size, allowed = 100_000_000, 32 << 20
 	told := &events{changed: make(chan struct{})}
-	l := simulated.login(t, told.handle, openStore(t))
-	cfg := simulated.config(t, l.account, l.store, told.handle)
+	l := enlisted(t, told.handle)
+	cfg := l.Config
 	hosted := int64(0)
 	cfg.Upload = func(_ context.Context, ciphertext io.Reader, _ int64, _ [32]byte) (_ string, err error) {
 		hosted, err = io.Copy(io.Discard, ciphertext)
@@ -200,7 +201,7 @@ func TestLargeFileInLittleMemory(t *testing.T) {
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	require.NoError(t, share(t, client, simulated.Person(t).(person), video))
+	require.NoError(t, share(t, client, simulated.Person(t).(wiretest.Person), video))
 	runtime.ReadMemStats(&after)
 	require.Greater(t, hosted, int64(size))
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(allowed), "of all that was ever taken, not of what is left")

@@ -4,41 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"net/http"
 	"strings"
-
-	"github.com/rs/zerolog"
 
 	"causeway/network"
 	"causeway/wire"
 )
-
-// InteropConfig is what a third-party account needs to be on WhatsApp.
-type InteropConfig struct {
-	// Self is the account's own address, of kind interop.
-	Self network.Address
-	// Keys are the account's keys, the ones that were enlisted.
-	Keys wire.Keys
-	// Store keeps the account's Signal state, and of no other account.
-	Store wire.Store
-	// Endpoint is where the network is; the zero value is production.
-	Endpoint wire.Endpoint
-	// ChatURL is the websocket that the enlistment named; empty is the network's usual one.
-	ChatURL string
-	// Token makes a fresh connect token (a compact JWT) for each connection. Its errors may wrap
-	// sentinels of package network; those that trying again cannot mend end in Refused.
-	Token func(ctx context.Context) (string, error)
-	// ReadReceipts sends and receives read receipts.
-	ReadReceipts bool
-	// Upload gives an encrypted file to the provider's media host and returns the path by which the
-	// network finds it there. Nil: files cannot be sent.
-	Upload wire.Upload
-	// Headers are added to the websocket's request.
-	Headers http.Header
-	// Handler takes everything that happens, one at a time.
-	Handler network.Handler
-	Log     zerolog.Logger
-}
 
 // Interop is a third-party account on WhatsApp.
 type Interop struct{ *wire.Account }
@@ -50,12 +20,9 @@ var (
 )
 
 // NewInterop makes the client of a third-party account; it connects when told to.
-func NewInterop(cfg InteropConfig) *Interop {
+func NewInterop(login wire.Login) *Interop {
 	spelling := &codec{}
-	spelling.account = wire.NewAccount(wire.Login{
-		Self: cfg.Self, Keys: cfg.Keys, Store: cfg.Store, Endpoint: cfg.Endpoint, ChatURL: cfg.ChatURL, Token: cfg.Token,
-		ReadReceipts: cfg.ReadReceipts, Upload: cfg.Upload, Headers: cfg.Headers, Handler: cfg.Handler, Log: cfg.Log,
-	}, wire.Service{
+	spelling.account = wire.NewAccount(login, wire.Service{
 		Network: network.WhatsApp, Product: wire.ProductWhatsApp, People: network.KindLID, Codec: spelling,
 	})
 	return &Interop{spelling.account}

@@ -11,6 +11,7 @@ import (
 
 	"causeway/network"
 	"causeway/simulator/meta"
+	"causeway/wire/wiretest"
 )
 
 // TestNothingLostOnABadNetwork is the suite's load on a network that does what bad
@@ -18,8 +19,8 @@ import (
 func TestNothingLostOnABadNetwork(t *testing.T) {
 	const count = 60
 	l, told, bob := meet(t)
-	simulated.net.SetProfile(meta.Faults)
-	defer simulated.net.SetProfile(meta.Timing)
+	simulated.Net.SetProfile(meta.Faults)
+	defer simulated.Net.SetProfile(meta.Timing)
 	var both sync.WaitGroup
 	said := make(map[string]bool)
 	both.Go(func() {
@@ -54,7 +55,7 @@ func TestNothingLostOnABadNetwork(t *testing.T) {
 }
 
 // persist sends a message as the program does: again under its id until it is taken.
-func persist(t *testing.T, l *login, to person, body string) {
+func persist(t *testing.T, l *login, to wiretest.Person, body string) {
 	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
 		_, err := write(l, to, body)

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -42,15 +43,61 @@ type Product struct {
 	Unknown, Malformed string
 }
 
-// World is the one simulated network of a test process: its trust root is the
-// process's, so that there cannot be two.
+// WhatsApp is the product of that name, whose people have phone numbers.
+func WhatsApp(open func(wire.Login) network.Client) Product {
+	return Product{
+		Network: network.WhatsApp, Open: open, Unknown: "+4915299999999", Malformed: "0151 2345678",
+		Person: func(net *meta.Network, number int64) *meta.Person {
+			return net.WhatsApp(fmt.Sprintf("+49151%08d", number), fmt.Sprintf("Person %d", number))
+		},
+		Identifier: (*meta.Person).Phone,
+	}
+}
+
+// Messenger is the product of that name, whose people have account numbers.
+func Messenger(open func(wire.Login) network.Client) Product {
+	return Product{
+		Network: network.Messenger, Open: open, Unknown: "100009999999999", Malformed: "+4915112345678",
+		Person: func(net *meta.Network, number int64) *meta.Person {
+			return net.Messenger(strconv.FormatInt(100000000000000+number, 10), fmt.Sprintf("Person %d", number))
+		},
+		Identifier: (*meta.Person).FBID,
+		Carried:    carriedByMessenger,
+	}
+}
+
+// carriedByMessenger leaves out what Messenger's messages have no place for (docs/protocol.md#messenger).
+func carriedByMessenger(content network.Content) (network.Content, bool) {
+	switch said := content.(type) {
+	case network.Media:
+		if said.Kind == network.Document {
+			said.Caption, said.Thumbnail = "", nil
+		}
+		return said, said.Kind != network.VideoNote
+	case network.Text:
+		if said.Preview != nil {
+			preview := *said.Preview
+			preview.Thumbnail, said.Preview = nil, &preview
+		}
+		return said, true
+	}
+	return content, true
+}
+
+// World is the simulated network of a test process, as one product shows it. There is one
+// network only: its trust root is the process's.
 type World struct {
 	Net      *meta.Network
 	product  Product
 	provider *provider
-	people   atomic.Int64
-	accounts atomic.Int64
+	numbers  *numbers
 }
+
+// numbers keep apart who is made for a test.
+type numbers struct{ people, accounts atomic.Int64 }
+
+// On is the same network as another product shows it.
+func (w *World) On(product Product) *World { return &World{w.Net, product, w.provider, w.numbers} }
 
 var _ networktest.Harness = (*World)(nil)
 
@@ -78,7 +125,7 @@ func Run(m *testing.M, product Product, use func(*World), options ...meta.Option
 		return 1
 	}
 	net.ExpectFinding("token-invalid") // parts of the suite send such tokens
-	use(&World{Net: net, product: product, provider: p})
+	use(&World{net, product, p, &numbers{}})
 	code := m.Run()
 	for _, finding := range net.Findings() {
 		if !finding.Expected {
@@ -100,10 +147,10 @@ func (w *World) Login(t *testing.T, handler network.Handler) networktest.Login {
 // Enlisted is a new account over a store of its own.
 func (w *World) Enlisted(t *testing.T, handler network.Handler) *Login {
 	t.Helper()
-	store := OpenStore(t)
+	store := openStore(t)
 	keys, err := wire.CreateKeys(t.Context(), store)
 	require.NoError(t, err)
-	number := w.accounts.Add(1)
+	number := w.numbers.accounts.Add(1)
 	user := &account{
 		provider: w.provider, product: w.product.Network, keys: keys,
 		subject: fmt.Sprintf("u_%d", number), email: fmt.Sprintf("alice%d@localhost", number),
@@ -115,18 +162,18 @@ func (w *World) Enlisted(t *testing.T, handler network.Handler) *Login {
 // Again is an account's login as a new process makes it, from its rows alone.
 func (w *World) Again(t *testing.T, old *Login, handler network.Handler) *Login {
 	t.Helper()
-	keys, err := wire.LoadKeys(t.Context(), old.Store)
+	keys, err := wire.LoadKeys(t.Context(), old.Config.Store)
 	require.NoError(t, err)
 	user := &account{
 		provider: old.account.provider, product: old.account.product, keys: keys, subject: old.account.subject,
 		email: old.account.email, number: old.account.number, chatURL: old.account.chatURL,
 	}
-	return w.open(t, user, old.Store, handler)
+	return w.open(t, user, old.Config.Store, handler)
 }
 
 func (w *World) open(t *testing.T, user *account, store wire.Store, handler network.Handler) *Login {
 	root := w.Net.Root()
-	return &Login{world: w, account: user, Store: store, client: w.product.Open(wire.Login{
+	config := wire.Login{
 		Self:         network.Interop(w.product.Network, Integrator, user.number),
 		Keys:         user.keys,
 		Store:        store,
@@ -137,11 +184,12 @@ func (w *World) open(t *testing.T, user *account, store wire.Store, handler netw
 		Upload:       w.provider.media.upload,
 		Handler:      handler,
 		Log:          zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.DebugLevel),
-	})}
+	}
+	return &Login{Config: config, world: w, account: user, client: w.product.Open(config)}
 }
 
-// OpenStore is a Signal store in a database of its own.
-func OpenStore(t *testing.T) wire.Store {
+// openStore is a Signal store in a database of its own.
+func openStore(t *testing.T) wire.Store {
 	t.Helper()
 	path := (&url.URL{Path: filepath.Join(t.TempDir(), "test.db")}).EscapedPath()
 	raw, err := sql.Open("sqlite3", "file:"+path+"?_foreign_keys=on&_journal_mode=WAL&_synchronous=NORMAL&_txlock=immediate&_busy_timeout=5000")
@@ -166,7 +214,7 @@ func (w *World) Stranger(*testing.T) networktest.Person { return w.Somebody() }
 
 // Somebody is a new person who has not turned on third-party chats.
 func (w *World) Somebody() Person {
-	return Person{Person: w.product.Person(w.Net, w.people.Add(1)), product: w.product}
+	return Person{Person: w.product.Person(w.Net, w.numbers.people.Add(1)), product: w.product}
 }
 
 // Unknown implements [networktest.Harness].
@@ -177,8 +225,8 @@ func (w *World) Malformed() string { return w.product.Malformed }
 
 // Login is an account of the provider.
 type Login struct {
-	// Store is what the account keeps.
-	Store   wire.Store
+	// Config is what the client was made with; for another client with something changed.
+	Config  wire.Login
 	world   *World
 	account *account
 	client  network.Client
