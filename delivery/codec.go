@@ -15,6 +15,9 @@ type (
 		Message  *storedMessage `json:"message,omitempty"`
 		Identity string         `json:"identity,omitempty"`
 		Receipt  *storedReceipt `json:"receipt,omitempty"`
+		// Type and Event are an event that is spelled by the fields of its type in package network.
+		Type  string          `json:"type,omitempty"`
+		Event json.RawMessage `json:"event,omitempty"`
 	}
 	storedMessage struct {
 		ID      string          `json:"id"`
@@ -24,23 +27,26 @@ type (
 		ReplyTo string          `json:"reply_to,omitempty"`
 		Alias   string          `json:"alias,omitempty"`
 		Name    string          `json:"name,omitempty"`
+
+		Mentions    []string `json:"mentions,omitempty"`
+		MentionsAll bool     `json:"mentions_all,omitempty"`
+		Forwarded   bool     `json:"forwarded,omitempty"`
+		// Expires counts milliseconds.
+		Expires int64 `json:"expires,omitempty"`
+	}
+	storedEdit struct {
+		Target  network.MessageID `json:"target"`
+		Type    string            `json:"type"`
+		Content json.RawMessage   `json:"content"`
 	}
 	storedReceipt struct {
 		Kind         string   `json:"kind"`
 		Conversation string   `json:"conversation"`
 		Reader       string   `json:"reader"`
+		Sender       string   `json:"sender,omitempty"`
 		IDs          []string `json:"ids"`
 		Time         int64    `json:"time"`
 	}
-)
-
-// The types of content in the journal.
-const (
-	contentText          = "text"
-	contentUnsupported   = "unsupported"
-	contentUndecryptable = "undecryptable"
-	contentMedia         = "media"
-	contentReaction      = "reaction"
 )
 
 // encodeEvent spells an event for the journal. An event that it does not know is an error: better
@@ -59,10 +65,17 @@ func encodeEvent(event network.Event) ([]byte, error) {
 		stored.Identity = e.Person.String()
 	case network.ReceiptEvent:
 		stored.Receipt = &storedReceipt{
-			Kind: string(e.Kind), Conversation: e.Conversation.String(), Reader: e.Reader.String(), IDs: e.IDs, Time: millis(e.Time),
+			Kind: string(e.Kind), Conversation: e.Conversation.String(), Reader: e.Reader.String(), Sender: e.Sender.String(),
+			IDs: e.IDs, Time: millis(e.Time),
 		}
 	default:
-		return nil, fmt.Errorf("the journal has no spelling for %T", event)
+		if stored.Type = plainEventType(event); stored.Type == "" {
+			return nil, fmt.Errorf("the journal has no spelling for %T", event)
+		}
+		var err error
+		if stored.Event, err = json.Marshal(event); err != nil {
+			return nil, fmt.Errorf("failed to spell an event: %w", err)
+		}
 	}
 	return json.Marshal(stored)
 }
@@ -81,6 +94,8 @@ func decodeEvent(data []byte) (network.Event, error) {
 		return network.IdentityEvent{Person: person}, err
 	case stored.Receipt != nil:
 		return stored.Receipt.event()
+	case stored.Type != "":
+		return parsePlainEvent(stored.Type, stored.Event)
 	}
 	return nil, fmt.Errorf("failed to read a journal row: it holds no known event")
 }
@@ -100,8 +115,12 @@ func (s *storedReceipt) event() (network.Event, error) {
 		return nil, err
 	}
 	reader, err := network.ParseAddress(s.Reader)
+	if err != nil {
+		return nil, err
+	}
+	sender, err := parseOptional(s.Sender)
 	return network.ReceiptEvent{
-		Kind: network.ReceiptKind(s.Kind), Conversation: conversation, Reader: reader, IDs: s.IDs, Time: fromMillis(s.Time),
+		Kind: network.ReceiptKind(s.Kind), Conversation: conversation, Reader: reader, Sender: sender, IDs: s.IDs, Time: fromMillis(s.Time),
 	}, err
 }
 
@@ -122,40 +141,21 @@ func decodeMessage(data []byte) (network.Message, error) {
 }
 
 func storeMessage(message network.Message) (*storedMessage, error) {
-	kind, err := contentType(message.Content)
+	kind, content, err := spellContent(message.Content)
 	if err != nil {
 		return nil, err
 	}
-	content, err := json.Marshal(message.Content)
-	if err != nil {
-		return nil, fmt.Errorf("failed to spell content: %w", err)
+	stored := &storedMessage{
+		ID: message.ID.String(), Time: millis(message.Time), Type: kind, Content: content,
+		MentionsAll: message.MentionsAll, Forwarded: message.Forwarded, Expires: message.Expires.Milliseconds(),
 	}
-	stored := &storedMessage{ID: message.ID.String(), Time: millis(message.Time), Type: kind, Content: content}
+	for _, person := range message.Mentions {
+		stored.Mentions = append(stored.Mentions, person.String())
+	}
 	if message.ReplyTo != nil {
 		stored.ReplyTo = message.ReplyTo.String()
 	}
 	return stored, nil
-}
-
-// contentType names content. A file without a reference could not be opened again, so it is refused.
-func contentType(content network.Content) (string, error) {
-	switch content := content.(type) {
-	case network.Media:
-		if len(content.Reference) == 0 {
-			return "", fmt.Errorf("%w: a file that cannot be opened again", network.ErrUnsupported)
-		}
-		return contentMedia, nil
-	case network.Reaction:
-		return contentReaction, nil
-	case network.Text:
-		return contentText, nil
-	case network.Unsupported:
-		return contentUnsupported, nil
-	case network.Undecryptable:
-		return contentUndecryptable, nil
-	default:
-		return "", fmt.Errorf("the journal has no spelling for %T", content)
-	}
 }
 
 func (s *storedMessage) message() (network.Message, error) {
@@ -163,7 +163,16 @@ func (s *storedMessage) message() (network.Message, error) {
 	if err != nil {
 		return network.Message{}, err
 	}
-	message := network.Message{ID: id, Time: fromMillis(s.Time)}
+	message := network.Message{
+		ID: id, Time: fromMillis(s.Time), MentionsAll: s.MentionsAll, Forwarded: s.Forwarded, Expires: time.Duration(s.Expires) * time.Millisecond,
+	}
+	for _, text := range s.Mentions {
+		person, err := network.ParseAddress(text)
+		if err != nil {
+			return network.Message{}, err
+		}
+		message.Mentions = append(message.Mentions, person)
+	}
 	if s.ReplyTo != "" {
 		target, err := network.ParseMessageID(s.ReplyTo)
 		if err != nil {
@@ -173,35 +182,6 @@ func (s *storedMessage) message() (network.Message, error) {
 	}
 	message.Content, err = parseContent(s.Type, s.Content)
 	return message, err
-}
-
-func parseContent(kind string, data []byte) (network.Content, error) {
-	switch kind {
-	case contentText:
-		return parseAs[network.Text](data)
-	case contentUnsupported:
-		return parseAs[network.Unsupported](data)
-	case contentMedia:
-		content, err := parseAs[network.Media](data)
-		if err == nil {
-			_, err = contentType(content)
-		}
-		return content, err
-	case contentReaction:
-		return parseAs[network.Reaction](data)
-	case contentUndecryptable:
-		return parseAs[network.Undecryptable](data)
-	default:
-		return nil, fmt.Errorf("failed to read a journal row: unknown content %q", kind)
-	}
-}
-
-func parseAs[T network.Content](data []byte) (network.Content, error) {
-	var content T
-	if err := json.Unmarshal(data, &content); err != nil {
-		return nil, fmt.Errorf("failed to read a journal row: %w", err)
-	}
-	return content, nil
 }
 
 func parseOptional(text string) (network.Address, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -13,16 +12,6 @@ import (
 	"causeway/database"
 	"causeway/failpoint"
 	"causeway/network"
-)
-
-// The kinds of inbox rows. The kind is part of an event's identity, so that a message that opens
-// after all is not taken for a repeat of its placeholder.
-const (
-	kindMessage       = "message"
-	kindUndecryptable = "undecryptable"
-	kindUnsupported   = "unsupported"
-	kindReaction      = "reaction"
-	kindIdentity      = "identity_change"
 )
 
 // ErrInboxFull means that too much waits for Matrix: the network should keep the event and send it again later.
@@ -85,25 +74,15 @@ func (in *Inbox) row(login networkid.UserLoginID, event network.Event) (database
 		Seq: in.d.seq.Add(1), Login: string(login), ReceivedAt: now.UnixMilli(), OrderTS: now.UnixMilli(),
 		State: database.InboxNew, Epoch: in.d.instance.Epoch,
 	}
-	var conversation network.Address
-	switch e := event.(type) {
-	case network.MessageEvent:
-		conversation = e.Message.ID.Conversation
-		row.Sender, row.RemoteID, row.Kind = e.Message.ID.Sender.String(), e.Message.ID.ID, kindOf(e.Message.Content)
-		if !e.Message.Time.IsZero() {
-			row.OrderTS = min(row.OrderTS, e.Message.Time.UnixMilli())
-		}
-		if reaction, ok := e.Message.Content.(network.Reaction); ok {
-			row.Target = targetName(reaction.Target.Sender.String(), reaction.Target.ID)
-		}
-	case network.IdentityEvent:
-		conversation = e.Person
-		// the change has no id of its own, and one more notice is better than one too few
-		row.Sender, row.RemoteID, row.Kind = e.Person.String(), strconv.FormatInt(row.Seq, 10), kindIdentity
-	default:
-		return row, fmt.Errorf("the inbox does not take %T", event)
+	named, err := nameOf(event, row.Seq)
+	if err != nil {
+		return row, err
 	}
-	key := in.d.bridge.PortalKey(login, conversation)
+	row.Sender, row.RemoteID, row.Kind, row.Target = named.sender.String(), named.id, named.kind, named.target
+	if !named.time.IsZero() {
+		row.OrderTS = min(row.OrderTS, named.time.UnixMilli())
+	}
+	key := in.d.bridge.PortalKey(login, named.conversation)
 	row.Chat, row.Receiver = string(key.ID), string(key.Receiver)
 	payload, err := encodeEvent(event)
 	if err != nil {
@@ -111,19 +90,6 @@ func (in *Inbox) row(login networkid.UserLoginID, event network.Event) (database
 	}
 	row.Payload = in.d.secret.lock(payload, inboxSeal(row)...)
 	return row, nil
-}
-
-func kindOf(content network.Content) string {
-	switch content.(type) {
-	case network.Undecryptable:
-		return kindUndecryptable
-	case network.Unsupported:
-		return kindUnsupported
-	case network.Reaction:
-		return kindReaction
-	default:
-		return kindMessage
-	}
 }
 
 // inboxSeal binds a payload to its row.

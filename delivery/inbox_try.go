@@ -178,8 +178,8 @@ func (in *Inbox) noteRetry(row database.InboxRow, kind fault) {
 // isMessage says whether a placeholder can stand for an event.
 func isMessage(event network.Event) bool {
 	message, ok := event.(network.MessageEvent)
-	_, isReaction := message.Message.Content.(network.Reaction)
-	return ok && !isReaction
+	_, changes := targetOf(message.Message.Content)
+	return ok && !changes
 }
 
 // placeholder stands for a message that cannot be shown as it is.
@@ -200,21 +200,21 @@ func (in *Inbox) ignored(ctx context.Context, lane *inboxLane, row *database.Inb
 		return in.end(lane, row, endIgnored)
 	}
 	sought := message.Message.ID
-	reaction, isReaction := message.Message.Content.(network.Reaction)
-	if isReaction {
-		// what it changes is what bridgev2 must know: it keeps reactions elsewhere
-		sought = reaction.Target
+	target, changes := targetOf(message.Message.Content)
+	if changes {
+		// what it changes is what bridgev2 must know: it keeps reactions elsewhere, and edits nowhere
+		sought = target
 	}
 	key := networkid.PortalKey{ID: networkid.PortalID(row.Chat), Receiver: networkid.UserLoginID(row.Receiver)}
 	bridged, err := in.d.bridge.Bridged(ctx, key, sought)
 	switch {
 	case err != nil:
 		return in.failed(ctx, row, event, fmt.Errorf("%w: %w", bridgev2.ErrDatabaseError, err))
-	case row.Target != "" && row.HoldUntil == 0 && !(isReaction && bridged):
+	case row.Target != "" && row.HoldUntil == 0 && !(changes && bridged):
 		return in.hold(ctx, row)
 	case bridged:
 		return in.end(lane, row, endRepeat)
-	case isReaction:
+	case changes:
 		return in.end(lane, row, endIgnored)
 	}
 	return in.failed(ctx, row, event, ErrIgnored)
@@ -237,7 +237,7 @@ func (in *Inbox) end(lane *inboxLane, row *database.InboxRow, how string) verdic
 	done.State, done.ErrorClass, done.DoneAt = database.InboxDone, how, in.d.now().UnixMilli()
 	if how == endPlaceholder {
 		in.d.metrics.placeholders.Add(1)
-	} else {
+	} else if row.Kind != kindUnsupported { // kept for a version that can show it
 		done.Payload = nil
 	}
 	key, released := lane.key, false
@@ -257,9 +257,6 @@ func (in *Inbox) end(lane *inboxLane, row *database.InboxRow, how string) verdic
 	in.count(row.Login, -1)
 	return verdict{ended: true}
 }
-
-// targetName is how rows name the message that they change: by sender and id, as senders choose ids.
-func targetName(sender, remoteID string) string { return sender + "/" + remoteID }
 
 // quarantine sets a row aside for good, with its payload for an operator, and says so to the user.
 func (in *Inbox) quarantine(ctx context.Context, row *database.InboxRow, event network.Event, kind fault) verdict {

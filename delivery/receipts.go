@@ -67,7 +67,11 @@ func (q *softQueue) takeReceipt(ctx context.Context, login networkid.UserLoginID
 func softKeyOf(login networkid.UserLoginID, event network.Event) softKey {
 	switch e := event.(type) {
 	case network.ReceiptEvent:
-		return softKey{login: login, conversation: e.Conversation, who: e.Reader, kind: string(e.Kind)}
+		kind := string(e.Kind)
+		if !e.Sender.IsZero() {
+			kind += "/" + e.Sender.String() // ids of different senders must not be merged
+		}
+		return softKey{login: login, conversation: e.Conversation, who: e.Reader, kind: kind}
 	case network.TypingEvent:
 		return softKey{login: login, conversation: e.Conversation, who: e.Sender, kind: "typing"}
 	}

@@ -20,6 +20,8 @@ const (
 	KindAccount Kind = "account"
 	// KindInterop is an account of a third-party provider: ours, or another's.
 	KindInterop Kind = "interop"
+	// KindGroup is a conversation of several people, not a person.
+	KindGroup Kind = "group"
 )
 
 const (
@@ -28,14 +30,15 @@ const (
 	maxDigits        = 20
 )
 
-// Address is an account as its network spells it. It is the one identity type of
+// Address is an account, or a group, as its network spells it. It is the one identity type of
 // the program: comparable, and injective in its text form, integrator included.
 type Address struct {
 	Network Network
 	Kind    Kind
 	// Integrator is the number of the provider, 1 to 999; zero unless Kind is KindInterop.
 	Integrator uint16
-	// User is the account's digits, without sign or leading zero.
+	// User is the account's digits, without sign or leading zero. Of a group that was made before groups had
+	// numbers of their own it is its maker's phone number, a hyphen, and the second of its making.
 	User string
 }
 
@@ -59,12 +62,20 @@ func Interop(n Network, integrator uint16, account string) Address {
 	return Address{Network: n, Kind: KindInterop, Integrator: integrator, User: account}
 }
 
+// GroupAddress is the address of a WhatsApp group by its number: "120363000000000001", or "4915110000001-1414141414" of old ones.
+func GroupAddress(number string) Address {
+	return Address{Network: WhatsApp, Kind: KindGroup, User: number}
+}
+
+// IsGroup says whether the address is a conversation of several people.
+func (a Address) IsGroup() bool { return a.Kind == KindGroup }
+
 // IsZero says whether the address names nobody.
 func (a Address) IsZero() bool { return a == Address{} }
 
 // String is the address as it is stored and as it stands in a Matrix localpart:
 // "whatsapp-lid-90000000000001", "whatsapp-pn-4915110000001", "messenger-100001",
-// "whatsapp-interop-12-105012705411308". [ParseAddress] is its inverse.
+// "whatsapp-interop-12-105012705411308", "whatsapp-group-120363000000000001". [ParseAddress] is its inverse.
 func (a Address) String() string {
 	switch {
 	case a.IsZero():
@@ -86,6 +97,8 @@ func ParseAddress(text string) (Address, error) {
 	switch {
 	case len(parts) == 1:
 		a.Kind, a.User = KindAccount, parts[0]
+	case len(parts) == 3 && parts[0] == string(KindGroup):
+		a.Kind, a.User = KindGroup, parts[1]+"-"+parts[2]
 	case len(parts) == 2:
 		a.Kind, a.User = Kind(parts[0]), parts[1]
 	case len(parts) == 3 && parts[0] == string(KindInterop):
@@ -113,8 +126,9 @@ func (a Address) Validate() error {
 		return fmt.Errorf("address %q: unknown network", a)
 	}
 	limit := maxDigits
+	user := a.User
 	switch a.Kind {
-	case KindLID, KindPhone:
+	case KindLID, KindPhone, KindGroup:
 		if a.Network != WhatsApp {
 			return fmt.Errorf("address %q: %s has no such kind", a, a.Network)
 		}
@@ -133,7 +147,10 @@ func (a Address) Validate() error {
 	if a.Kind != KindInterop && a.Integrator != 0 {
 		return fmt.Errorf("address %q: only interop addresses have an integrator", a)
 	}
-	if !isAccountNumber(a.User, limit) {
+	if maker, made, old := strings.Cut(a.User, "-"); old && a.Kind == KindGroup && isAccountNumber(made, limit) {
+		user = maker
+	}
+	if !isAccountNumber(user, limit) {
 		return fmt.Errorf("address %q: want 1 to %d digits without a leading zero", a, limit)
 	}
 	return nil

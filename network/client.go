@@ -41,15 +41,6 @@ type Sent struct {
 	Time time.Time
 }
 
-// Person is what a network says of an account.
-type Person struct {
-	Address Address
-	// Alias is another address of the same person, zero if unknown.
-	Alias Address
-	// Name is empty where the network does not share it, as in third-party chats.
-	Name string
-}
-
 // Finder is a client that can look a person up by what users know of them.
 type Finder interface {
 	// Find resolves a phone number (E.164 with plus sign), or whatever identifier the network

@@ -1,6 +1,9 @@
 package network
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // What can go wrong with a network, told apart by what a user or an operator can
 // do about it. The bridge turns each into a sentence in one place, bridge/errors.go.
@@ -49,4 +52,49 @@ var (
 	ErrReplaced = errors.New("another connection took over")
 	// ErrOutdated: the network no longer talks to this version of the program.
 	ErrOutdated = errors.New("this version is too old for the network")
+
+	// ErrUnlinked: the phone took this device off the account, or the network did; linking again helps.
+	ErrUnlinked = errors.New("the device was unlinked")
+	// ErrBanned: the network has banned the account, for a while or for good; see [BanError].
+	ErrBanned = errors.New("the account is banned")
+	// ErrPasskey: the network wants a passkey to link a device, which cannot be given here.
+	ErrPasskey = errors.New("the network asks for a passkey")
+	// ErrLinkTimeout: nobody scanned or typed the code in time; a new attempt helps.
+	ErrLinkTimeout = errors.New("the code was not used in time")
+	// ErrWrongAccount: another account was linked than the one that was to be linked again.
+	ErrWrongAccount = errors.New("another account was linked")
+	// ErrForeignEndpoint: the login was made on another network, a real one or a simulated one, than the one configured.
+	ErrForeignEndpoint = errors.New("the login belongs to another network endpoint")
+	// ErrTooLate: the network lets messages be edited or removed for a while only, which is over.
+	ErrTooLate = errors.New("the message is too old to be changed")
+	// ErrForbidden: only an administrator of the group may do this.
+	ErrForbidden = errors.New("only an administrator may do this")
+	// ErrNotMember: the login is not a member of the group, or not any more.
+	ErrNotMember = errors.New("not a member of the group")
+	// ErrUnknownGroup: there is no such group.
+	ErrUnknownGroup = errors.New("no such group")
+	// ErrBadInvite: the invitation or link does not work, or not any more.
+	ErrBadInvite = errors.New("the invitation does not work")
+	// ErrApproval: an administrator of the group has to agree first.
+	ErrApproval = errors.New("an administrator has to agree first")
+	// ErrPrivacy: the person's privacy settings do not let us do this.
+	ErrPrivacy = errors.New("the person's privacy settings forbid this")
+	// ErrNoPicture: there is no picture, or none that we may see.
+	ErrNoPicture = errors.New("there is no picture")
+	// ErrUnchanged: it is still the known one.
+	ErrUnchanged = errors.New("it has not changed")
 )
+
+// BanError is a ban that may end. It wraps [ErrBanned].
+type BanError struct {
+	// Reason is the network's, in plain words; empty if it gives none.
+	Reason string
+	// For is how long the ban lasts from now, zero if it is for good or not known.
+	For time.Duration
+}
+
+// Error implements error.
+func (e *BanError) Error() string { return ErrBanned.Error() }
+
+// Unwrap is [ErrBanned].
+func (e *BanError) Unwrap() error { return ErrBanned }

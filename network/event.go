@@ -5,7 +5,7 @@ import "time"
 // Event is something that happened on a network: one of the types of this file.
 type Event interface{ event() }
 
-// MessageEvent is a message that arrived.
+// MessageEvent is a message that arrived, or one that the login's user sent from another device: its sender is then [Client.Self].
 type MessageEvent struct {
 	Message Message
 	// SenderAlias is another address of the same sender, such as the phone number of a LID; zero if unknown.
@@ -17,19 +17,22 @@ type MessageEvent struct {
 // ReceiptKind tells how far a message got.
 type ReceiptKind string
 
-// The two receipts that third-party chats know.
+// The receipts. That a voice message was played counts as read.
 const (
 	Delivered ReceiptKind = "delivered"
 	Read      ReceiptKind = "read"
 )
 
-// ReceiptEvent tells that a person's device has, or a person has read, messages of ours.
+// ReceiptEvent tells that a person's device has, or a person has read, messages of ours; or that the login's
+// user has read messages on another device, then Reader is [Client.Self].
 type ReceiptEvent struct {
 	Kind         ReceiptKind
 	Conversation Address
 	// Reader is whose device or eyes it was.
 	Reader Address
-	// IDs are the bare ids of the messages, all sent by this login.
+	// Sender is who sent the messages, zero if it was this login.
+	Sender Address
+	// IDs are the bare ids of the messages, all of one sender.
 	IDs  []string
 	Time time.Time
 }

@@ -48,6 +48,15 @@ type Message struct {
 	Content Content
 	// ReplyTo is the quoted message, nil if there is none.
 	ReplyTo *MessageID
+	// Mentions are people whom the text or caption calls: each stands in it as "@" and the digits of Address.User. Of an
+	// [Edit] they are those of the new content. Only groups have mentions.
+	Mentions []Address
+	// MentionsAll calls everybody in the group; the text has "@all" where it does.
+	MentionsAll bool
+	// Forwarded says that the sender passed on what somebody else had written.
+	Forwarded bool
+	// Expires is how long after its time the message disappears, zero if it stays.
+	Expires time.Duration
 }
 
 // Content is what a message carries: one of the types of this file.
@@ -84,6 +93,8 @@ const (
 	// Voice is a voice message, recorded on the spot.
 	Voice    MediaKind = "voice message"
 	Document MediaKind = "document"
+	// Sticker is a small WebP picture without a caption, maybe animated.
+	Sticker MediaKind = "sticker"
 )
 
 // Media is a file. Its bytes are a stream that is opened when they are needed.
@@ -104,6 +115,12 @@ type Media struct {
 	Waveform []byte
 	// Thumbnail is a small JPEG of at most 64 KiB, empty if there is none.
 	Thumbnail []byte
+	// Animated says that a sticker moves. One whose MIME type is "application/was" is a Lottie drawing: a ZIP file with its JSON.
+	Animated bool
+	// ViewOnce says that the sender wants the file to be seen once only.
+	ViewOnce bool
+	// Album is the [Album] message that the picture or video belongs to, nil if it stands alone.
+	Album *MessageID
 	// Reference is all that [MediaSource] needs to open an incoming file again, in a later process too.
 	// It is opaque, and secret as it holds the file's key. Nil on the way out.
 	Reference []byte
@@ -119,17 +136,14 @@ type Reaction struct {
 	Emoji string
 }
 
-// Unsupported stands for content that was understood to exist but cannot be shown.
-type Unsupported struct {
-	// Type names the content in plain words, as a person would: "poll", "sticker", "message of an unknown kind".
-	Type string
+// Undecryptable stands for a message whose content could not be opened; a retry has been asked for. The
+// message itself, if it ever comes, has the same id.
+type Undecryptable struct {
+	// ViewOnce says that it is a file to be seen once, which the network gives to the phone only: no retry helps.
+	ViewOnce bool
 }
-
-// Undecryptable stands for a message whose content could not be opened; a retry has been asked for.
-type Undecryptable struct{}
 
 func (Text) content()          {}
 func (Media) content()         {}
 func (Reaction) content()      {}
-func (Unsupported) content()   {}
 func (Undecryptable) content() {}

@@ -2,6 +2,7 @@ package whatsapp
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -60,7 +61,7 @@ func (e *events) message(t *testing.T, id string, content network.Content) netwo
 	t.Helper()
 	return e.await(t, "a message", func(event network.Event) bool {
 		message, ok := event.(network.MessageEvent)
-		return ok && message.Message.ID.ID == id && message.Message.Content == content
+		return ok && message.Message.ID.ID == id && reflect.DeepEqual(message.Message.Content, content)
 	}).(network.MessageEvent)
 }
 
