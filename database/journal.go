@@ -33,13 +33,16 @@ type Instance struct {
 	Commits int64
 	// CleanStop says whether the last process ended in order.
 	CleanStop bool
+	// Software is the program that last opened the database.
+	Software string
 }
 
 const (
-	getInstanceQuery  = `SELECT instance_id, epoch, commit_counter, clean_stop FROM cw_instance WHERE id = 1`
+	getInstanceQuery  = `SELECT instance_id, epoch, commit_counter, clean_stop, software FROM cw_instance WHERE id = 1`
 	newInstanceQuery  = `INSERT INTO cw_instance (id, instance_id, epoch, commit_counter, started_at, clean_stop) VALUES (1, $1, 1, 0, $2, false)`
 	nextEpochQuery    = `UPDATE cw_instance SET epoch = epoch + 1, started_at = $1, clean_stop = false WHERE id = 1`
 	countCommitQuery  = `UPDATE cw_instance SET commit_counter = commit_counter + 1 WHERE id = 1 AND epoch = $1`
+	softwareQuery     = `UPDATE cw_instance SET software = $2 WHERE id = 1 AND epoch = $1`
 	cleanStopQuery    = `UPDATE cw_instance SET clean_stop = true WHERE id = 1 AND epoch = $1`
 	currentEpochQuery = `SELECT epoch FROM cw_instance WHERE id = 1`
 )
@@ -47,7 +50,7 @@ const (
 // Instance returns the database's identity, zero if no process has opened the journal before.
 func (j *Journal) Instance(ctx context.Context) (Instance, error) {
 	var i Instance
-	err := j.db.QueryRow(ctx, getInstanceQuery).Scan(&i.ID, &i.Epoch, &i.Commits, &i.CleanStop)
+	err := j.db.QueryRow(ctx, getInstanceQuery).Scan(&i.ID, &i.Epoch, &i.Commits, &i.CleanStop, &i.Software)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Instance{}, nil
 	}
@@ -121,6 +124,14 @@ func (j *Journal) CountCommit(ctx context.Context, epoch int64) (int64, error) {
 	return i.Commits, err
 }
 
+// NoteSoftware notes which program works on the journal.
+func (j *Journal) NoteSoftware(ctx context.Context, epoch int64, software string) error {
+	if _, err := j.db.Exec(ctx, softwareQuery, epoch, software); err != nil {
+		return fmt.Errorf("failed to note the program's version: %w", err)
+	}
+	return nil
+}
+
 // MarkCleanStop notes that the process of an epoch ended in order.
 func (j *Journal) MarkCleanStop(ctx context.Context, epoch int64) error {
 	if _, err := j.db.Exec(ctx, cleanStopQuery, epoch); err != nil {
@@ -146,26 +157,43 @@ func (j *Journal) LastSeq(ctx context.Context) (int64, error) {
 	return last.Int64, nil
 }
 
-// Expire deletes the keys of rows that ended before a time in Unix milliseconds. From then on a
+const (
+	forgetInboxQuery  = `UPDATE cw_inbox SET payload = NULL WHERE bridge_id = $1 AND state IN ('done', 'quarantined') AND payload IS NOT NULL AND done_at < $2`
+	forgetMatrixQuery = `UPDATE cw_mx_inbox SET raw = NULL WHERE bridge_id = $1 AND state = 'quarantined' AND raw IS NOT NULL AND done_at < $2`
+	forgetOutboxQuery = `UPDATE cw_outbox SET payload = NULL WHERE bridge_id = $1 AND state = 'failed' AND payload IS NOT NULL AND done_at < $2`
+
+	expireInboxQuery    = `DELETE FROM cw_inbox WHERE bridge_id = $1 AND state IN ('done', 'quarantined') AND payload IS NULL AND done_at < $2`
+	expireMatrixQuery   = `DELETE FROM cw_mx_inbox WHERE bridge_id = $1 AND state IN ('done', 'quarantined') AND raw IS NULL AND done_at < $2`
+	expireOutboxQuery   = `DELETE FROM cw_outbox WHERE bridge_id = $1 AND state IN ('sent', 'failed') AND reported AND payload IS NULL AND done_at < $2`
+	expireToDeviceQuery = `DELETE FROM cw_mx_todevice WHERE bridge_id = $1 AND state = 'done' AND received_at < $2`
+)
+
+// Forget erases the content of rows that ended before a time in Unix milliseconds and were kept for another try.
+func (j *Journal) Forget(ctx context.Context, before int64) error {
+	_, err := j.execAll(ctx, before, forgetInboxQuery, forgetMatrixQuery, forgetOutboxQuery)
+	return err
+}
+
+// Expire deletes the keys of rows without content that ended before a time in Unix milliseconds. From then on a
 // repeat of what they stood for is not recognised any more.
 func (j *Journal) Expire(ctx context.Context, before int64) (deleted int64, err error) {
-	for _, query := range []string{
-		`DELETE FROM cw_inbox WHERE bridge_id = $1 AND state IN ('done', 'quarantined') AND done_at < $2`,
-		`DELETE FROM cw_mx_inbox WHERE bridge_id = $1 AND state IN ('done', 'quarantined') AND done_at < $2`,
-		`DELETE FROM cw_outbox WHERE bridge_id = $1 AND state IN ('sent', 'failed') AND reported AND done_at < $2`,
-		`DELETE FROM cw_mx_todevice WHERE bridge_id = $1 AND state = 'done' AND received_at < $2`,
-	} {
+	return j.execAll(ctx, before, expireInboxQuery, expireMatrixQuery, expireOutboxQuery, expireToDeviceQuery)
+}
+
+// execAll runs statements about what is older than a time and counts the rows that they touched.
+func (j *Journal) execAll(ctx context.Context, before int64, queries ...string) (touched int64, err error) {
+	for _, query := range queries {
 		result, err := j.db.Exec(ctx, query, j.bridgeID, before)
 		if err != nil {
-			return deleted, fmt.Errorf("failed to expire journal rows: %w", err)
+			return touched, fmt.Errorf("failed to tidy journal rows: %w", err)
 		}
 		n, err := result.RowsAffected()
 		if err != nil {
-			return deleted, fmt.Errorf("failed to count expired rows: %w", err)
+			return touched, fmt.Errorf("failed to count tidied rows: %w", err)
 		}
-		deleted += n
+		touched += n
 	}
-	return deleted, nil
+	return touched, nil
 }
 
 // collect runs a query and scans each of its rows.

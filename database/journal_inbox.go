@@ -36,24 +36,32 @@ type InboxRow struct {
 	Attempts            int
 	ErrorClass          string
 	HoldUntil, DoneAt   int64
-	Epoch               int64
+	// Epoch is the one in which the row was stored, [GivenBack] if it was ended before and opened again.
+	Epoch int64
+	// Deaths counts the processes that have died while they were at the row.
+	Deaths int
 }
+
+// GivenBack is the epoch of inbox rows that were ended once.
+const GivenBack = 0
 
 // InboxLane names the rows that must be delivered in order: those of one room.
 type InboxLane struct{ Chat, Receiver string }
 
 const (
 	inboxColumns = `seq, login_id, chat_id, receiver, sender_id, remote_id, kind, target_id, order_ts, received_at,
-		payload, state, attempts, error_class, hold_until, done_at, epoch`
+		payload, state, attempts, error_class, hold_until, done_at, epoch, deaths`
 	insertInboxQuery = `INSERT INTO cw_inbox (bridge_id, ` + inboxColumns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT DO NOTHING`
 	openInboxQuery = `SELECT ` + inboxColumns + ` FROM cw_inbox
 		WHERE bridge_id = $1 AND chat_id = $2 AND receiver = $3 AND state IN ('new', 'retry') ORDER BY seq LIMIT $4`
 	inboxLanesQuery = `SELECT DISTINCT chat_id, receiver FROM cw_inbox WHERE bridge_id = $1 AND state IN ('new', 'retry')`
-	countInboxQuery = `SELECT login_id, COUNT(*) FROM cw_inbox WHERE bridge_id = $1 AND state IN ('new', 'retry', 'held') GROUP BY login_id`
-	retryInboxQuery = `UPDATE cw_inbox SET state = 'retry', attempts = $3, error_class = $4
+	countInboxQuery = `SELECT login_id, COUNT(*) FROM cw_inbox WHERE bridge_id = $1 AND state IN ('new', 'retry', 'held')
+		AND epoch <> 0 GROUP BY login_id`
+	retryInboxQuery = `UPDATE cw_inbox SET state = 'retry', attempts = $3, error_class = $4, deaths = $5
 		WHERE bridge_id = $1 AND seq = $2 AND state IN ('new', 'retry')`
-	endInboxQuery = `UPDATE cw_inbox SET state = $3, attempts = $4, error_class = $5, done_at = $6, payload = $7
+	riskInboxQuery = `UPDATE cw_inbox SET deaths = $3 WHERE bridge_id = $1 AND seq = $2`
+	endInboxQuery  = `UPDATE cw_inbox SET state = $3, attempts = $4, error_class = $5, done_at = $6, payload = $7
 		WHERE bridge_id = $1 AND seq = $2`
 	holdInboxQuery    = `UPDATE cw_inbox SET state = 'held', hold_until = $3 WHERE bridge_id = $1 AND seq = $2`
 	releaseInboxQuery = `UPDATE cw_inbox SET state = 'new', hold_until = 0
@@ -66,7 +74,7 @@ const (
 // AddInbox stores an event. It returns false if its identity is known already, in whatever state.
 func (j *Journal) AddInbox(ctx context.Context, r InboxRow) (bool, error) {
 	added, err := changed(j.db.Exec(ctx, insertInboxQuery, j.bridgeID, r.Seq, r.Login, r.Chat, r.Receiver, r.Sender, r.RemoteID,
-		r.Kind, r.Target, r.OrderTS, r.ReceivedAt, r.Payload, r.State, r.Attempts, r.ErrorClass, r.HoldUntil, r.DoneAt, r.Epoch))
+		r.Kind, r.Target, r.OrderTS, r.ReceivedAt, r.Payload, r.State, r.Attempts, r.ErrorClass, r.HoldUntil, r.DoneAt, r.Epoch, r.Deaths))
 	if err != nil {
 		return false, fmt.Errorf("failed to store an inbox row: %w", err)
 	}
@@ -93,7 +101,7 @@ func scanInboxLane(row dbutil.Scannable) (lane InboxLane, err error) {
 	return lane, err
 }
 
-// CountInbox counts the rows of each login that Matrix does not have yet.
+// CountInbox counts the rows of each login that Matrix does not have yet, without those that were given back.
 func (j *Journal) CountInbox(ctx context.Context) (map[string]int, error) {
 	type count struct {
 		login string
@@ -110,9 +118,15 @@ func (j *Journal) CountInbox(ctx context.Context) (map[string]int, error) {
 	return of, err
 }
 
-// RetryInbox notes a failed try of an open row.
-func (j *Journal) RetryInbox(ctx context.Context, seq int64, attempts int, errorClass string) error {
-	_, err := j.db.Exec(ctx, retryInboxQuery, j.bridgeID, seq, attempts, errorClass)
+// RetryInbox notes a failed try of an open row, which the process has outlived.
+func (j *Journal) RetryInbox(ctx context.Context, r InboxRow) error {
+	_, err := j.db.Exec(ctx, retryInboxQuery, j.bridgeID, r.Seq, r.Attempts, r.ErrorClass, r.Deaths)
+	return err
+}
+
+// RiskInbox counts the death of the process at a row beforehand.
+func (j *Journal) RiskInbox(ctx context.Context, seq int64, deaths int) error {
+	_, err := j.db.Exec(ctx, riskInboxQuery, j.bridgeID, seq, deaths)
 	return err
 }
 
@@ -146,7 +160,7 @@ func (j *Journal) ReleaseOverdueInbox(ctx context.Context, now int64) ([]InboxLa
 
 func scanInbox(row dbutil.Scannable) (r InboxRow, err error) {
 	err = row.Scan(&r.Seq, &r.Login, &r.Chat, &r.Receiver, &r.Sender, &r.RemoteID, &r.Kind, &r.Target, &r.OrderTS, &r.ReceivedAt,
-		&r.Payload, &r.State, &r.Attempts, &r.ErrorClass, &r.HoldUntil, &r.DoneAt, &r.Epoch)
+		&r.Payload, &r.State, &r.Attempts, &r.ErrorClass, &r.HoldUntil, &r.DoneAt, &r.Epoch, &r.Deaths)
 	return r, err
 }
 

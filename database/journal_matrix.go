@@ -21,7 +21,8 @@ type MatrixRow struct {
 const (
 	insertMatrixQuery = `INSERT INTO cw_mx_inbox (bridge_id, event_id, seq, room_id, raw, state, received_at, epoch)
 		VALUES ($1, $2, $3, $4, $5, 'new', $6, $7) ON CONFLICT DO NOTHING`
-	openMatrixQuery = `SELECT event_id, seq, room_id, raw, attempts, received_at, epoch FROM cw_mx_inbox
+	matrixColumns   = `event_id, seq, room_id, raw, attempts, received_at, epoch`
+	openMatrixQuery = `SELECT ` + matrixColumns + ` FROM cw_mx_inbox
 		WHERE bridge_id = $1 AND room_id = $2 AND state = 'new' ORDER BY seq LIMIT $3`
 	matrixRoomsQuery  = `SELECT DISTINCT room_id FROM cw_mx_inbox WHERE bridge_id = $1 AND state = 'new'`
 	countMatrixQuery  = `SELECT COUNT(*) FROM cw_mx_inbox WHERE bridge_id = $1 AND state = 'new'`
@@ -42,10 +43,12 @@ func (j *Journal) AddMatrix(ctx context.Context, r MatrixRow) (bool, error) {
 
 // OpenMatrix returns the oldest unhandled events of a room.
 func (j *Journal) OpenMatrix(ctx context.Context, room string, limit int) ([]MatrixRow, error) {
-	return collect(ctx, j, func(row dbutil.Scannable) (r MatrixRow, err error) {
-		err = row.Scan(&r.EventID, &r.Seq, &r.Room, &r.Raw, &r.Attempts, &r.ReceivedAt, &r.Epoch)
-		return r, err
-	}, openMatrixQuery, j.bridgeID, room, limit)
+	return collect(ctx, j, scanMatrix, openMatrixQuery, j.bridgeID, room, limit)
+}
+
+func scanMatrix(row dbutil.Scannable) (r MatrixRow, err error) {
+	err = row.Scan(&r.EventID, &r.Seq, &r.Room, &r.Raw, &r.Attempts, &r.ReceivedAt, &r.Epoch)
+	return r, err
 }
 
 // MatrixRooms lists the rooms that have unhandled events.

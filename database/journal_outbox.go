@@ -38,6 +38,8 @@ type OutboxRow struct {
 	Reported   bool
 	DoneAt     int64
 	Epoch      int64
+	// DeliveredAt and ReadAt are when the other side said so, zero if it never did.
+	DeliveredAt, ReadAt int64
 }
 
 // OutboxLane names the rows that must be sent in order: those of one login in one chat.
@@ -45,9 +47,9 @@ type OutboxLane struct{ Login, Chat string }
 
 const (
 	outboxColumns = `event_id, part, seq, login_id, chat_id, room_id, sender_mxid, event_type, msg_type, remote_id, payload, state,
-		attempts, created_at, server_ts, error_class, reported, done_at, epoch`
+		attempts, created_at, server_ts, error_class, reported, done_at, epoch, delivered_at, read_at`
 	insertOutboxQuery = `INSERT INTO cw_outbox (bridge_id, ` + outboxColumns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 		ON CONFLICT (bridge_id, event_id, part) DO NOTHING`
 	getOutboxQuery  = `SELECT ` + outboxColumns + ` FROM cw_outbox WHERE bridge_id = $1 AND event_id = $2 AND part = $3`
 	openOutboxQuery = `SELECT ` + outboxColumns + ` FROM cw_outbox
@@ -55,8 +57,11 @@ const (
 	outboxLanesQuery = `SELECT DISTINCT login_id, chat_id FROM cw_outbox WHERE bridge_id = $1 AND state IN ('ready', 'unknown')`
 	countOutboxQuery = `SELECT COUNT(*) FROM cw_outbox WHERE bridge_id = $1 AND login_id = $2 AND state IN ('ready', 'unknown')`
 	tryOutboxQuery   = `UPDATE cw_outbox SET state = $4, attempts = $5, error_class = $6 WHERE bridge_id = $1 AND event_id = $2 AND part = $3`
-	endOutboxQuery   = `UPDATE cw_outbox SET state = $4, attempts = $5, error_class = $6, server_ts = $7, done_at = $8, payload = NULL
+	endOutboxQuery   = `UPDATE cw_outbox SET state = $4, attempts = $5, error_class = $6, server_ts = $7, done_at = $8, payload = $9
 		WHERE bridge_id = $1 AND event_id = $2 AND part = $3`
+	outboxOfEventQuery    = `SELECT ` + outboxColumns + ` FROM cw_outbox WHERE bridge_id = $1 AND event_id = $2 ORDER BY part`
+	deliveredOutboxQuery  = `UPDATE cw_outbox SET delivered_at = $5 WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND remote_id = $4 AND delivered_at = 0`
+	readOutboxQuery       = `UPDATE cw_outbox SET read_at = $5 WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND remote_id = $4 AND read_at = 0`
 	reportedOutboxQuery   = `UPDATE cw_outbox SET reported = true WHERE bridge_id = $1 AND event_id = $2 AND part = $3`
 	unreportedOutboxQuery = `SELECT ` + outboxColumns + ` FROM cw_outbox
 		WHERE bridge_id = $1 AND state IN ('sent', 'failed') AND NOT reported ORDER BY seq`
@@ -66,7 +71,7 @@ const (
 // is an older one if the same part of the same Matrix event was stored before.
 func (j *Journal) AddOutbox(ctx context.Context, r OutboxRow) (OutboxRow, bool, error) {
 	added, err := changed(j.db.Exec(ctx, insertOutboxQuery, j.bridgeID, r.EventID, r.Part, r.Seq, r.Login, r.Chat, r.Room, r.Author, r.EventType,
-		r.MsgType, r.RemoteID, r.Payload, r.State, r.Attempts, r.CreatedAt, r.ServerTS, r.ErrorClass, r.Reported, r.DoneAt, r.Epoch))
+		r.MsgType, r.RemoteID, r.Payload, r.State, r.Attempts, r.CreatedAt, r.ServerTS, r.ErrorClass, r.Reported, r.DoneAt, r.Epoch, r.DeliveredAt, r.ReadAt))
 	if err != nil {
 		return OutboxRow{}, false, fmt.Errorf("failed to store an outbox row: %w", err)
 	}
@@ -105,15 +110,30 @@ func (j *Journal) RetryOutbox(ctx context.Context, r OutboxRow) error {
 	return err
 }
 
-// EndOutbox closes a row as sent or failed and forgets its content.
+// EndOutbox closes a row as sent or failed. The content is kept only where it is given.
 func (j *Journal) EndOutbox(ctx context.Context, r OutboxRow) error {
-	_, err := j.db.Exec(ctx, endOutboxQuery, j.bridgeID, r.EventID, r.Part, r.State, r.Attempts, r.ErrorClass, r.ServerTS, r.DoneAt)
+	_, err := j.db.Exec(ctx, endOutboxQuery, j.bridgeID, r.EventID, r.Part, r.State, r.Attempts, r.ErrorClass, r.ServerTS, r.DoneAt, r.Payload)
 	return err
 }
 
 // ReportedOutbox notes that the author knows the final state.
 func (j *Journal) ReportedOutbox(ctx context.Context, eventID string, part int) error {
 	_, err := j.db.Exec(ctx, reportedOutboxQuery, j.bridgeID, eventID, part)
+	return err
+}
+
+// OutboxOfEvent returns all parts of what a Matrix event has become.
+func (j *Journal) OutboxOfEvent(ctx context.Context, eventID string) ([]OutboxRow, error) {
+	return collect(ctx, j, scanOutbox, outboxOfEventQuery, j.bridgeID, eventID)
+}
+
+// Arrived notes when the other side says that it has, or has read, a message.
+func (j *Journal) Arrived(ctx context.Context, lane OutboxLane, remoteID string, read bool, at int64) error {
+	query := deliveredOutboxQuery
+	if read {
+		query = readOutboxQuery
+	}
+	_, err := j.db.Exec(ctx, query, j.bridgeID, lane.Login, lane.Chat, remoteID, at)
 	return err
 }
 
@@ -124,7 +144,8 @@ func (j *Journal) UnreportedOutbox(ctx context.Context) ([]OutboxRow, error) {
 
 func scanOutbox(row dbutil.Scannable) (r OutboxRow, err error) {
 	err = row.Scan(&r.EventID, &r.Part, &r.Seq, &r.Login, &r.Chat, &r.Room, &r.Author, &r.EventType, &r.MsgType, &r.RemoteID,
-		&r.Payload, &r.State, &r.Attempts, &r.CreatedAt, &r.ServerTS, &r.ErrorClass, &r.Reported, &r.DoneAt, &r.Epoch)
+		&r.Payload, &r.State, &r.Attempts, &r.CreatedAt, &r.ServerTS, &r.ErrorClass, &r.Reported, &r.DoneAt, &r.Epoch,
+		&r.DeliveredAt, &r.ReadAt)
 	return r, err
 }
 

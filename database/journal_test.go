@@ -64,7 +64,7 @@ func TestInboxRowsLive(t *testing.T) {
 		require.Equal(t, []int64{1, 2, 3, 4}, open(), "by arrival, whatever the network's time says")
 
 		require.NoError(t, j.HoldInbox(ctx, 4, 100))
-		require.NoError(t, j.RetryInbox(ctx, 1, 7, "transient"))
+		require.NoError(t, j.RetryInbox(ctx, InboxRow{Seq: 1, Attempts: 7, ErrorClass: "transient"}))
 		rows, err := j.OpenInbox(ctx, lane, 1)
 		require.NoError(t, err)
 		want := inboxRow(1, "anna", "1")
@@ -132,7 +132,7 @@ func TestOutboxKeepsTheFirstRowOfAnEvent(t *testing.T) {
 		_, _, err = j.AddOutbox(ctx, other)
 		require.Error(t, err, "two events must never share a remote id")
 
-		row.State, row.DoneAt, row.ServerTS = OutboxSent, 9, 8
+		row.State, row.DoneAt, row.ServerTS, row.Payload = OutboxSent, 9, 8, nil
 		require.NoError(t, j.EndOutbox(ctx, row))
 		unreported, err := j.UnreportedOutbox(ctx)
 		require.NoError(t, err)

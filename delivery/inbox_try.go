@@ -170,9 +170,8 @@ func (in *Inbox) noteRetry(row database.InboxRow, kind fault) {
 	if row.ErrorClass == endPlaceholder {
 		class = endPlaceholder
 	}
-	in.d.write(func(ctx context.Context) error {
-		return in.d.journal.RetryInbox(ctx, row.Seq, row.Attempts, class)
-	})
+	row.ErrorClass = class
+	in.d.write(func(ctx context.Context) error { return in.d.journal.RetryInbox(ctx, row) })
 }
 
 // isMessage says whether a placeholder can stand for an event.
