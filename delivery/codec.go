@@ -36,6 +36,7 @@ type (
 	}
 	storedEdit struct {
 		Target  network.MessageID `json:"target"`
+		Sent    int64             `json:"sent,omitempty"`
 		Type    string            `json:"type"`
 		Content json.RawMessage   `json:"content"`
 	}

@@ -93,7 +93,7 @@ func spellContent(content network.Content) (kind string, data json.RawMessage, e
 
 // spellEdit writes an edit down. Its content may be a file's caption alone, which needs no reference.
 func spellEdit(edit network.Edit) (json.RawMessage, error) {
-	stored := storedEdit{Target: edit.Target}
+	stored := storedEdit{Target: edit.Target, Sent: millis(edit.Sent)}
 	var err error
 	switch content := edit.Content.(type) {
 	case network.Edit:
@@ -187,7 +187,7 @@ func parseEdit(data []byte) (network.Content, error) {
 	if err := json.Unmarshal(data, &stored); err != nil {
 		return nil, fmt.Errorf("failed to read a journal row: %w", err)
 	}
-	edit := network.Edit{Target: stored.Target}
+	edit := network.Edit{Target: stored.Target, Sent: fromMillis(stored.Sent)}
 	var err error
 	switch stored.Type {
 	case contentEdit:

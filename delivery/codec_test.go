@@ -42,10 +42,10 @@ func linkedEvents(target network.MessageID) []network.Event {
 	on, off, timer, name := true, false, 24*time.Hour, "name"
 	var events []network.Event
 	for _, content := range []network.Content{
-		network.Edit{Target: target, Content: network.Text{Body: "better"}},
+		network.Edit{Target: target, Sent: time.UnixMilli(5), Content: network.Text{Body: "better"}},
 		network.Edit{Target: target, Content: network.Media{Kind: network.Image, Caption: "the caption alone"}},
 		network.Edit{Target: target, Content: network.Poll{Question: "?", Options: []string{"a", "b"}}},
-		network.Remove{Target: target},
+		network.Remove{Target: target, Sent: at},
 		network.Album{Images: 2, Videos: 1},
 		network.Media{Kind: network.Sticker, Animated: true, ViewOnce: true, Album: &album, Reference: []byte("{}")},
 		network.Location{Latitude: -1.5, Longitude: 7.25, Accuracy: 3, Name: "n", Address: "a", URL: "u", Caption: "c", Live: true, Thumbnail: []byte{1}},

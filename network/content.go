@@ -5,12 +5,18 @@ import "time"
 // Edit replaces the content of an earlier message of the same sender. Time says when; the id is the edit's own.
 type Edit struct {
 	Target MessageID
+	// Sent is when the target was sent, zero if unknown. A network that edits young messages only refuses others with [ErrTooLate].
+	Sent time.Time
 	// Content is the whole new content. Of a [Media] without Reference and Open only the caption is new.
 	Content Content
 }
 
 // Remove takes a message back for everybody. In a group its sender may be an administrator, who is then not the target's sender.
-type Remove struct{ Target MessageID }
+type Remove struct {
+	Target MessageID
+	// Sent is when the target was sent, as of [Edit].
+	Sent time.Time
+}
 
 // Album announces pictures and videos that belong together; they follow as messages of their own, each
 // naming this one in [Media.Album]. The counts are what the sender means to send, at most.

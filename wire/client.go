@@ -98,11 +98,11 @@ func (c *Client) Connect(ctx context.Context) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	client, err := c.cfg.Endpoint.httpClient()
+	client, err := c.cfg.Endpoint.HTTPClient()
 	if err != nil {
 		return err
 	}
-	if err = c.cfg.Endpoint.pin(); err != nil {
+	if err = c.cfg.Endpoint.Pin(); err != nil {
 		return err
 	}
 	c.http = client

@@ -60,8 +60,8 @@ func (e Endpoint) proxyURL() (*url.URL, error) {
 	}
 }
 
-// httpClient is the one HTTP client through which everything of this endpoint goes.
-func (e Endpoint) httpClient() (*http.Client, error) {
+// HTTPClient is the one HTTP client through which everything of this endpoint goes.
+func (e Endpoint) HTTPClient() (*http.Client, error) {
 	if err := e.Validate(); err != nil {
 		return nil, err
 	}
@@ -86,8 +86,16 @@ func (e Endpoint) httpClient() (*http.Client, error) {
 	return &http.Client{Transport: transport}, nil
 }
 
-// productionRoot is the network's own trust root, read before [Endpoint.pin] can replace it.
+// productionRoot is the network's own trust root, read before [Endpoint.Pin] can replace it.
 var productionRoot = whatsmeow.WACertPubKey
+
+// Root is the trust root of the endpoint: what tells one network, real or simulated, from another.
+func (e Endpoint) Root() [32]byte {
+	if len(e.TrustRoot) == len(productionRoot) {
+		return [32]byte(e.TrustRoot)
+	}
+	return productionRoot
+}
 
 // pinned guards the library's process-wide trust root and logger, which are set here and nowhere else.
 var pinned struct {
@@ -95,13 +103,10 @@ var pinned struct {
 	root *[32]byte
 }
 
-// pin makes the endpoint's trust root the process's. A second, different one is
+// Pin makes the endpoint's trust root the process's. A second, different one is
 // refused: a process talks to the real network or to one simulated network, never to both.
-func (e Endpoint) pin() error {
-	wanted := productionRoot
-	if len(e.TrustRoot) == len(wanted) {
-		wanted = [32]byte(e.TrustRoot)
-	}
+func (e Endpoint) Pin() error {
+	wanted := e.Root()
 	pinned.Lock()
 	defer pinned.Unlock()
 	if pinned.root != nil {

@@ -43,7 +43,7 @@ func TestEndpointRedirects(t *testing.T) {
 		_, _ = w.Write([]byte(r.Host))
 	}))
 	defer server.Close()
-	client, err := Endpoint{Host: server.Listener.Addr().(*net.TCPAddr).String()}.httpClient()
+	client, err := Endpoint{Host: server.Listener.Addr().(*net.TCPAddr).String()}.HTTPClient()
 	require.NoError(t, err)
 	for _, address := range []string{"https://web.whatsapp.com/ws/chat", "http://web.whatsapp.com/"} {
 		response, err := client.Get(address)
@@ -58,10 +58,10 @@ func TestEndpointRedirects(t *testing.T) {
 func TestEndpointPinsOneRoot(t *testing.T) {
 	root, other := make([]byte, 32), make([]byte, 32)
 	root[0], other[0] = 1, 2
-	require.NoError(t, Endpoint{TrustRoot: root}.pin())
-	require.NoError(t, Endpoint{TrustRoot: root}.pin())
+	require.NoError(t, Endpoint{TrustRoot: root}.Pin())
+	require.NoError(t, Endpoint{TrustRoot: root}.Pin())
 	require.Equal(t, [32]byte(root), whatsmeow.WACertPubKey)
-	require.Error(t, Endpoint{TrustRoot: other}.pin())
-	require.Error(t, Endpoint{}.pin(), "the real network is another root, too")
+	require.Error(t, Endpoint{TrustRoot: other}.Pin())
+	require.Error(t, Endpoint{}.Pin(), "the real network is another root, too")
 	require.Equal(t, [32]byte(root), whatsmeow.WACertPubKey)
 }

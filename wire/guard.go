@@ -5,32 +5,44 @@ import (
 	"errors"
 )
 
-// guard is the one lock around a login's Signal sessions. Whoever reads a session
+// Guard is the one lock around a login's Signal sessions. Whoever reads a session
 // holds it until the session is stored again: two users of one ratchet at a time lose
 // messages. The holder travels in the context.
-type guard struct{ slot chan struct{} }
+type Guard struct{ slot chan struct{} }
 
 type guardKey struct{}
 
 // errUnguarded is a fault of ours: a session was touched without the guard.
 var errUnguarded = errors.New("signal session used without its guard")
 
-func newGuard() *guard { return &guard{slot: make(chan struct{}, 1)} }
+// NewGuard makes a guard that nobody holds.
+func NewGuard() *Guard { return &Guard{slot: make(chan struct{}, 1)} }
 
-// do runs fn as holder. A holder that calls it again keeps holding.
-func (g *guard) do(ctx context.Context, fn func(context.Context) error) error {
-	if g.held(ctx) {
+// Do runs fn as holder. A holder that calls it again keeps holding.
+func (g *Guard) Do(ctx context.Context, fn func(context.Context) error) error {
+	if g.Held(ctx) {
 		return fn(ctx)
 	}
-	select {
-	case g.slot <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+	release, err := g.Hold(ctx)
+	if err != nil {
+		return err
 	}
-	defer func() { <-g.slot }()
+	defer release()
 	return fn(context.WithValue(ctx, guardKey{}, g))
 }
 
-func (g *guard) held(ctx context.Context) bool {
+// Hold waits for the guard and returns how to let it go again, once. It is for holders whose reading and storing no
+// single function covers; [Guard.Do] is for all others.
+func (g *Guard) Hold(ctx context.Context) (release func(), err error) {
+	select {
+	case g.slot <- struct{}{}:
+		return func() { <-g.slot }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Held says whether the holder that ctx belongs to holds the guard.
+func (g *Guard) Held(ctx context.Context) bool {
 	return ctx.Value(guardKey{}) == g
 }

@@ -13,6 +13,9 @@ type libraryLog struct{ log zerolog.Logger }
 
 var _ waLog.Logger = libraryLog{}
 
+// LibraryLog is a logger for the connection library that lets through what may stand in a log.
+func LibraryLog(log zerolog.Logger) waLog.Logger { return libraryLog{log} }
+
 func (l libraryLog) Warnf(format string, args ...any)  { l.write(l.log.Warn(), format, args) }
 func (l libraryLog) Errorf(format string, args ...any) { l.write(l.log.Error(), format, args) }
 func (libraryLog) Infof(string, ...any)                {}

@@ -31,7 +31,7 @@ func fetcher(t *testing.T, handler http.HandlerFunc, hosts ...string) *Client {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	client, err := Endpoint{Host: strings.TrimPrefix(server.URL, "http://")}.httpClient()
+	client, err := Endpoint{Host: strings.TrimPrefix(server.URL, "http://")}.HTTPClient()
 	require.NoError(t, err)
 	t.Cleanup(client.CloseIdleConnections)
 	c := New(Config{})

@@ -87,7 +87,7 @@ func (l *link) seal(ctx context.Context, out Outgoing, bundle *prekey.Bundle, ke
 	signal := l.owner.signal
 	if bundle == nil {
 		known := false
-		err := signal.guard.do(ctx, func(ctx context.Context) (err error) {
+		err := signal.guard.Do(ctx, func(ctx context.Context) (err error) {
 			known, err = signal.HasSession(ctx, out.To.SignalAddress().String())
 			return err
 		})

@@ -23,7 +23,7 @@ var errStore = errors.New("the store failed")
 // whenever a transaction fails.
 type signalState struct {
 	rows  Store
-	guard *guard
+	guard *Guard
 	// padded says that padding follows the plaintexts.
 	padded     bool
 	sessions   *lru[string, []byte] // nil for an address known to have none
@@ -39,7 +39,7 @@ var (
 func newSignalState(rows Store) *signalState {
 	return &signalState{
 		rows:       rows,
-		guard:      newGuard(),
+		guard:      NewGuard(),
 		padded:     true,
 		sessions:   newLRU[string, []byte](keptSessions),
 		identities: newLRU[string, []byte](keptSessions),
@@ -49,7 +49,7 @@ func newSignalState(rows Store) *signalState {
 // change runs fn as holder of the guard and in one transaction: all of its rows or
 // none. A panic undoes the transaction and becomes an error.
 func (s *signalState) change(ctx context.Context, fn func(context.Context) error) error {
-	return s.guard.do(ctx, func(ctx context.Context) error {
+	return s.guard.Do(ctx, func(ctx context.Context) error {
 		var failure error
 		err := s.rows.Transaction(ctx, func(ctx context.Context) error {
 			failure = guarded(func() error { return fn(ctx) })
@@ -119,7 +119,7 @@ func (s *signalState) IsTrustedIdentity(ctx context.Context, address string, key
 
 // GetManySessions reads sessions; addresses without one map to nil.
 func (s *signalState) GetManySessions(ctx context.Context, addresses []string) (map[string][]byte, error) {
-	if !s.guard.held(ctx) {
+	if !s.guard.Held(ctx) {
 		return nil, errUnguarded
 	}
 	found := make(map[string][]byte, len(addresses))
@@ -159,7 +159,7 @@ func (s *signalState) HasSession(ctx context.Context, address string) (bool, err
 
 // PutManySessions stores sessions.
 func (s *signalState) PutManySessions(ctx context.Context, sessions map[string][]byte) error {
-	if !s.guard.held(ctx) {
+	if !s.guard.Held(ctx) {
 		return errUnguarded
 	}
 	for address := range sessions {
@@ -181,7 +181,7 @@ func (s *signalState) PutSession(ctx context.Context, address string, session []
 
 // DeleteSession forgets one session.
 func (s *signalState) DeleteSession(ctx context.Context, address string) error {
-	if !s.guard.held(ctx) {
+	if !s.guard.Held(ctx) {
 		return errUnguarded
 	}
 	s.sessions.drop(address)

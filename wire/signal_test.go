@@ -10,15 +10,15 @@ import (
 )
 
 func TestGuardIsHeldByOne(t *testing.T) {
-	g := newGuard()
+	g := NewGuard()
 	var running, most int
 	var workers sync.WaitGroup
 	for range 20 {
 		workers.Go(func() {
-			err := g.do(t.Context(), func(ctx context.Context) error {
+			err := g.Do(t.Context(), func(ctx context.Context) error {
 				running++ // the race detector sees it if two are in here
 				most = max(most, running)
-				err := g.do(ctx, func(context.Context) error { return nil }) // a holder may go in again
+				err := g.Do(ctx, func(context.Context) error { return nil }) // a holder may go in again
 				running--
 				return err
 			})
@@ -32,8 +32,8 @@ func TestGuardIsHeldByOne(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	err := g.do(t.Context(), func(context.Context) error {
-		return g.do(ctx, func(context.Context) error { return nil }) // not the holder's context
+	err := g.Do(t.Context(), func(context.Context) error {
+		return g.Do(ctx, func(context.Context) error { return nil }) // not the holder's context
 	})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
@@ -64,7 +64,7 @@ func TestCacheFollowsTheRows(t *testing.T) {
 	rows := newMemory()
 	s := newSignalState(rows)
 	ctx := t.Context()
-	require.NoError(t, s.guard.do(ctx, func(ctx context.Context) error {
+	require.NoError(t, s.guard.Do(ctx, func(ctx context.Context) error {
 		for _, step := range []struct {
 			do   func() error
 			want []byte
