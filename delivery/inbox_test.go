@@ -255,25 +255,49 @@ func TestWhatCannotBeShownAtAllIsSaid(t *testing.T) {
 	})
 }
 
+// edit is new text for the message of anna's that is called A.
+func edit(id string) network.MessageEvent {
+	e := text(anna, id, "")
+	e.Message.Content = network.Edit{Target: text(anna, "A", "").Message.ID, Content: network.Text{Body: "new text"}}
+	return e
+}
+
+// ignoringEdits passes edits over until there is what they change.
+func ignoringEdits() *playedBridge {
+	bridge := newBridge()
+	bridge.ignores = func(e network.Event) bool {
+		target, changes := targetOf(e.(network.MessageEvent).Message.Content)
+		bridge.lock.Lock()
+		defer bridge.lock.Unlock()
+		_, there := bridge.rows[target.String()]
+		return changes && !there
+	}
+	return bridge
+}
+
 func TestAnEventWaitsForTheMessageThatItChanges(t *testing.T) {
 	onDisks(t, func(t *testing.T, on disk) {
-		bridge := newBridge()
-		bridge.ignores = func(e network.Event) bool {
-			_, there := bridge.rows[text(anna, "A", "").Message.ID.String()]
-			return !there && e.(network.MessageEvent).Message.ID.ID == "EDIT"
-		}
-		locked := bridge.ignores
-		bridge.ignores = func(e network.Event) bool { bridge.lock.Lock(); defer bridge.lock.Unlock(); return locked(e) }
+		bridge := ignoringEdits()
 		p := launch(t, on, bridge)
-		row, err := p.Inbox.row(login, text(anna, "EDIT", "edit of one"))
-		require.NoError(t, err)
-		row.Target = targetName(anna.String(), "A")
-		require.NoError(t, p.Inbox.store(t.Context(), row))
-		take(t, p, text(anna, "B", "other"))
+		take(t, p, edit("EDIT"), text(anna, "B", "other"))
 		bridge.shows(t, anna, "other")
 		require.Equal(t, 1, p.inboxStates(t)[database.InboxHeld])
 		take(t, p, text(anna, "A", "one"))
-		bridge.shows(t, anna, "other", "one", "edit of one")
+		bridge.shows(t, anna, "other", "one", "network.Edit")
+	})
+}
+
+func TestAnEditOfAMessageThatNeverComesIsAMessage(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := ignoringEdits()
+		p := launch(t, on, bridge, func(o *Options) { o.Timing.Hold = time.Nanosecond })
+		take(t, p, edit("EDIT"), text(anna, "B", "other"))
+		bridge.shows(t, anna, "other")
+		until(t, func() bool {
+			require.NoError(t, p.Inbox.releaseOverdue(t.Context()))
+			return slices.Equal([]string{"other", "new text"}, bridge.texts(anna))
+		}, func() any { return bridge.texts(anna) })
+		require.Equal(t, map[database.InboxState]int{database.InboxDone: 2}, p.inboxStates(t))
 	})
 }
 

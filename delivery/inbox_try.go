@@ -177,19 +177,32 @@ func (in *Inbox) noteRetry(row database.InboxRow, kind fault) {
 // isMessage says whether a placeholder can stand for an event.
 func isMessage(event network.Event) bool {
 	message, ok := event.(network.MessageEvent)
+	_, isEdit := message.Message.Content.(network.Edit)
 	_, changes := targetOf(message.Message.Content)
-	return ok && !changes
+	return ok && (isEdit || !changes)
 }
 
-// placeholder stands for a message that cannot be shown as it is.
+// placeholder stands for a message that cannot be shown as it is. A new text for a message that never came is a
+// message of its own.
 func placeholder(event network.Event) network.Event {
 	message, ok := event.(network.MessageEvent)
-	if ok {
-		message.Message.Content = network.Unsupported{Type: "message that could not be shown"}
-		message.Message.ReplyTo = nil
-		return message
+	if !ok {
+		return event
 	}
-	return event
+	edit, _ := message.Message.Content.(network.Edit)
+	switch content := edit.Content.(type) {
+	case network.Text:
+		message.Message.Content = content
+		return message
+	case network.Media:
+		if content.Caption != "" {
+			message.Message.Content = network.Text{Body: content.Caption}
+			return message
+		}
+	}
+	message.Message.Content = network.Unsupported{Type: "message that could not be shown"}
+	message.Message.ReplyTo = nil
+	return message
 }
 
 // ignored looks why bridgev2 passed an event over: as a repeat, or because what it changes is not there yet.
@@ -213,6 +226,10 @@ func (in *Inbox) ignored(ctx context.Context, lane *inboxLane, row *database.Inb
 		return in.hold(ctx, row)
 	case bridged:
 		return in.end(lane, row, endRepeat)
+	case changes && isMessage(event):
+		row.Attempts, row.ErrorClass = 0, endPlaceholder
+		in.noteRetry(*row, "")
+		return verdict{wait: in.d.timing.RetryFirst}
 	case changes:
 		return in.end(lane, row, endIgnored)
 	}

@@ -79,16 +79,13 @@ func NewMessageID(seed []byte) string {
 
 // Encode writes a message, after its file was hosted. The stanza calls everything a text that is not a file.
 func (c *codec) Encode(ctx context.Context, message network.Message) (out wire.Outgoing, err error) {
+	file, err := c.account.HostFile(ctx, message.Content)
+	if err != nil {
+		return out, err
+	}
 	out.Type = "text"
-	var file wire.SealedMedia
-	if media, ok := message.Content.(network.Media); ok {
+	if _, ok := message.Content.(network.Media); ok {
 		out.Type = "media"
-		if err = wire.CheckMedia(media); err != nil {
-			return out, err
-		}
-		if file, err = c.account.Host(ctx, media, wire.ClassOf(media.Kind)); err != nil {
-			return out, err
-		}
 	}
 	out.Plaintext, err = c.payload.Encode(message, file)
 	return out, err

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
-	"time"
 
 	"go.mau.fi/whatsmeow/proto/waCommon"
 	"go.mau.fi/whatsmeow/proto/waConsumerApplication"
@@ -20,9 +19,7 @@ import (
 
 // This file holds what Messenger's third-party messages look like inside, of which
 // nothing is published: three envelopes, one in the other (docs/protocol.md#messenger).
-
-// consumerContent is the innermost part: what a person said.
-type consumerContent = waConsumerApplication.ConsumerApplication_Content
+// What stands in the innermost is in content_assumed.go.
 
 // Payload is a form of plaintext. // assumed: U18
 type Payload interface {
@@ -46,7 +43,7 @@ type v3 struct{}
 
 // Encode implements [Payload]; each message gets a franking key of its own.
 func (v3) Encode(message network.Message, file wire.SealedMedia) ([]byte, error) {
-	content, err := encodeContent(message, file)
+	payload, err := encodeContent(message, file)
 	if err != nil {
 		return nil, err
 	}
@@ -62,20 +59,16 @@ func (v3) Encode(message network.Message, file wire.SealedMedia) ([]byte, error)
 			StanzaID: proto.String(message.ReplyTo.ID), Participant: proto.String(participant),
 		}
 	}
-	plaintext, err := wrap(content, metadata)
+	plaintext, err := wrap(payload, metadata)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", network.ErrRejected, err)
 	}
 	return plaintext, nil
 }
 
-// wrap puts content into the three envelopes.
-func wrap(content *consumerContent, metadata *waMsgApplication.MessageApplication_Metadata) ([]byte, error) {
-	consumer, err := proto.Marshal(&waConsumerApplication.ConsumerApplication{
-		Payload: &waConsumerApplication.ConsumerApplication_Payload{
-			Payload: &waConsumerApplication.ConsumerApplication_Payload_Content{Content: content},
-		},
-	})
+// wrap puts what is said into the three envelopes.
+func wrap(payload *consumerPayload, metadata *waMsgApplication.MessageApplication_Metadata) ([]byte, error) {
+	consumer, err := proto.Marshal(&waConsumerApplication.ConsumerApplication{Payload: payload})
 	if err != nil {
 		return nil, err
 	}
@@ -103,51 +96,6 @@ func wrap(content *consumerContent, metadata *waMsgApplication.MessageApplicatio
 	})
 }
 
-// encodeContent writes the innermost part.
-func encodeContent(message network.Message, file wire.SealedMedia) (*consumerContent, error) {
-	content := &consumerContent{}
-	switch said := message.Content.(type) {
-	case network.Text:
-		if err := wire.CheckText(said.Body); err != nil {
-			return nil, err
-		}
-		encodeText(content, said)
-	case network.Media:
-		if err := encodeMedia(content, said, file); err != nil {
-			return nil, err
-		}
-	case network.Reaction:
-		key, err := wire.MessageKey(said.Target)
-		if err != nil {
-			return nil, fmt.Errorf("%w: the message that is reacted to: %w", network.ErrUnsupported, err)
-		}
-		content.Content = &waConsumerApplication.ConsumerApplication_Content_ReactionMessage{
-			ReactionMessage: &waConsumerApplication.ConsumerApplication_ReactionMessage{
-				Key: key, Text: proto.String(said.Emoji), SenderTimestampMS: proto.Int64(time.Now().UnixMilli()),
-			},
-		}
-	default:
-		return nil, fmt.Errorf("%w: content of type %T", network.ErrUnsupported, message.Content)
-	}
-	return content, nil
-}
-
-// encodeText writes plain text as such; only a link's preview needs the extended form.
-func encodeText(content *consumerContent, text network.Text) {
-	body := &waCommon.MessageText{Text: proto.String(text.Body)}
-	preview := text.Preview
-	if preview == nil {
-		content.Content = &waConsumerApplication.ConsumerApplication_Content_MessageText{MessageText: body}
-		return
-	}
-	content.Content = &waConsumerApplication.ConsumerApplication_Content_ExtendedTextMessage{
-		ExtendedTextMessage: &waConsumerApplication.ConsumerApplication_ExtendedTextMessage{
-			Text: body, MatchedText: proto.String(preview.Matched), CanonicalURL: proto.String(preview.URL),
-			Title: proto.String(preview.Title), Description: proto.String(preview.Description),
-		},
-	}
-}
-
 // Decode implements [Payload].
 func (v3) Decode(plaintext, tag []byte, self, peer network.Address) (network.Content, *network.MessageID, error) {
 	raw, err := openTransport(plaintext)
@@ -166,7 +114,7 @@ func (v3) Decode(plaintext, tag []byte, self, peer network.Address) (network.Con
 	if err = open(sub.GetPayload(), &consumer); err != nil {
 		return nil, nil, err
 	}
-	content, err := decodeContent(consumer.GetPayload().GetContent(), self, peer)
+	content, err := decodePayload(consumer.GetPayload(), self, peer)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -234,38 +182,6 @@ func open(raw []byte, message proto.Message) error {
 	return nil
 }
 
-// decodeContent reads the innermost part.
-func decodeContent(content *consumerContent, self, peer network.Address) (network.Content, error) {
-	switch said := content.GetContent().(type) {
-	case *waConsumerApplication.ConsumerApplication_Content_MessageText:
-		return network.Text{Body: wire.Clean(said.MessageText.GetText())}, nil
-	case *waConsumerApplication.ConsumerApplication_Content_ExtendedTextMessage:
-		return decodeText(said.ExtendedTextMessage), nil
-	case *waConsumerApplication.ConsumerApplication_Content_ReactionMessage:
-		target, err := wire.KeyedMessage(said.ReactionMessage.GetKey(), self, peer)
-		if err != nil {
-			return nil, err
-		}
-		return network.Reaction{Target: target, Emoji: wire.Clean(said.ReactionMessage.GetText())}, nil
-	}
-	media, err := decodeMedia(content)
-	if err != nil {
-		return nil, err
-	}
-	return media, nil
-}
-
-func decodeText(extended *waConsumerApplication.ConsumerApplication_ExtendedTextMessage) network.Text {
-	text := network.Text{Body: wire.Clean(extended.GetText().GetText())}
-	if extended.CanonicalURL != nil || extended.MatchedText != nil {
-		text.Preview = &network.LinkPreview{
-			URL: wire.Clean(extended.GetCanonicalURL()), Matched: wire.Clean(extended.GetMatchedText()),
-			Title: wire.Clean(extended.GetTitle()), Description: wire.Clean(extended.GetDescription()),
-		}
-	}
-	return text
-}
-
 // schema is the closed schema of all three envelopes. // assumed: U18
 func schema() wire.Schema {
 	s := wire.Schema{}
@@ -286,8 +202,10 @@ func schema() wire.Schema {
 	s.Allow(&waMsgApplication.MessageApplication_Metadata_QuotedMessage{}, 1, 3)
 
 	s.Allow(&waConsumerApplication.ConsumerApplication{}, 1)
-	s.Allow(&waConsumerApplication.ConsumerApplication_Payload{}, 1)
-	s.Allow(&consumerContent{}, 1, 2, 5, 7, 8, 9, 16)
+	s.Allow(&consumerPayload{}, 1, 2)
+	s.Allow(&waConsumerApplication.ConsumerApplication_ApplicationData{}, 1)
+	s.Allow(&waConsumerApplication.ConsumerApplication_RevokeMessage{}, 1)
+	s.Allow(&consumerContent{}, 1, 2, 5, 7, 8, 9, 12, 16, 19)
 	s.Allow(&waCommon.MessageText{}, 1)
 	s.Allow(&waCommon.MessageKey{}, 1, 2, 3, 4)
 	s.Allow(&waConsumerApplication.ConsumerApplication_ExtendedTextMessage{}, 1, 2, 3, 4, 5, 7)
@@ -295,7 +213,9 @@ func schema() wire.Schema {
 	s.Allow(&waConsumerApplication.ConsumerApplication_VideoMessage{}, 1, 2)
 	s.Allow(&waConsumerApplication.ConsumerApplication_AudioMessage{}, 1, 2)
 	s.Allow(&waConsumerApplication.ConsumerApplication_DocumentMessage{}, 1, 2)
+	s.Allow(&waConsumerApplication.ConsumerApplication_StickerMessage{}, 1)
 	s.Allow(&waConsumerApplication.ConsumerApplication_ReactionMessage{}, 1, 2, 4)
+	s.Allow(&waConsumerApplication.ConsumerApplication_EditMessage{}, 1, 2, 3)
 	allowFiles(s)
 	return s
 }

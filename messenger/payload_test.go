@@ -85,6 +85,7 @@ func TestDecodeKinds(t *testing.T) {
 				Text: &waCommon.MessageText{Text: proto.String("see https://example.eu")}, MatchedText: proto.String("https://example.eu"), Title: proto.String("E"),
 			}}}, network.Text{Body: "see https://example.eu", Preview: &network.LinkPreview{Matched: "https://example.eu", Title: "E"}}},
 		"reaction to ours": {reactionOf(false, "1"), network.Reaction{Target: network.MessageID{Conversation: peer, Sender: self, ID: "1"}, Emoji: "👍"}},
+		"edit":             {editOf(true, "1", "new"), network.Edit{Target: network.MessageID{Conversation: peer, Sender: peer, ID: "1"}, Content: network.Text{Body: "new"}}},
 		"to their own":     {reactionOf(true, "1"), network.Reaction{Target: network.MessageID{Conversation: peer, Sender: peer, ID: "1"}, Emoji: "👍"}},
 	} {
 		plaintext, tag := newParts(test.content).seal(t)
@@ -101,6 +102,33 @@ func reactionOf(own bool, id string) *consumerContent {
 			Key: &waCommon.MessageKey{ID: proto.String(id), FromMe: proto.Bool(own)}, Text: proto.String("👍"),
 		},
 	}}
+}
+
+func editOf(own bool, id, text string) *consumerContent {
+	return &consumerContent{Content: &waConsumerApplication.ConsumerApplication_Content_EditMessage{
+		EditMessage: &waConsumerApplication.ConsumerApplication_EditMessage{
+			Key: &waCommon.MessageKey{ID: proto.String(id), FromMe: proto.Bool(own)}, Message: &waCommon.MessageText{Text: proto.String(text)},
+		},
+	}}
+}
+
+func revokeOf(own bool, id string) *consumerPayload {
+	return &consumerPayload{Payload: &waConsumerApplication.ConsumerApplication_Payload_ApplicationData{
+		ApplicationData: &waConsumerApplication.ConsumerApplication_ApplicationData{
+			ApplicationContent: &waConsumerApplication.ConsumerApplication_ApplicationData_Revoke{
+				Revoke: &waConsumerApplication.ConsumerApplication_RevokeMessage{Key: &waCommon.MessageKey{ID: proto.String(id), FromMe: proto.Bool(own)}},
+			},
+		},
+	}}
+}
+
+func TestDecodeRemoval(t *testing.T) {
+	p := newParts(said("hi"))
+	p.consumer.Payload = revokeOf(true, "1")
+	plaintext, tag := p.seal(t)
+	content, _, err := v3{}.Decode(plaintext, tag, self, peer)
+	require.NoError(t, err)
+	require.Equal(t, network.Remove{Target: network.MessageID{Conversation: peer, Sender: peer, ID: "1"}}, content)
 }
 
 func TestDecodeIgnoresDeviceLists(t *testing.T) {
@@ -161,6 +189,19 @@ func TestDecodeRefuses(t *testing.T) {
 		},
 		"revoke": func(p *parts) {
 			p.consumer.Payload.Payload = &waConsumerApplication.ConsumerApplication_Payload_ApplicationData{}
+		},
+		"removal of another's": func(p *parts) { p.consumer.Payload = revokeOf(false, "1") },
+		"removal of nothing":   func(p *parts) { p.consumer.Payload = revokeOf(true, "") },
+		"edit of another's": func(p *parts) {
+			p.consumer.Payload.Payload = &waConsumerApplication.ConsumerApplication_Payload_Content{Content: editOf(false, "1", "new")}
+		},
+		"edit to nothing": func(p *parts) {
+			p.consumer.Payload.Payload = &waConsumerApplication.ConsumerApplication_Payload_Content{Content: editOf(true, "1", "")}
+		},
+		"removal beside a text": func(p *parts) {
+			raw, err := proto.Marshal(&waConsumerApplication.ConsumerApplication{Payload: revokeOf(true, "1")})
+			require.NoError(t, err)
+			p.extra[2] = raw
 		},
 		"mention": func(p *parts) {
 			p.consumer.GetPayload().GetContent().GetMessageText().MentionedJID = []string{"1@msgr"}
@@ -257,6 +298,8 @@ func FuzzDecode(f *testing.F) {
 	plaintext, tag := newParts(said("hi")).seal(f)
 	f.Add(plaintext, tag)
 	plaintext, tag = newParts(reactionOf(true, "1")).seal(f)
+	f.Add(plaintext, tag)
+	plaintext, tag = newParts(editOf(true, "1", "new")).seal(f)
 	f.Add(plaintext, tag)
 	f.Fuzz(func(t *testing.T, plaintext, tag []byte) {
 		content, _, err := v3{}.Decode(plaintext, tag, self, peer)

@@ -59,14 +59,9 @@ func NewMessageID(seed []byte) string {
 
 // Encode writes a message, after its file was hosted.
 func (c *codec) Encode(ctx context.Context, message network.Message) (out wire.Outgoing, err error) {
-	var file wire.SealedMedia
-	if media, ok := message.Content.(network.Media); ok {
-		if err = wire.CheckMedia(media); err != nil {
-			return out, err
-		}
-		if file, err = c.account.Host(ctx, media, wire.ClassOf(media.Kind)); err != nil {
-			return out, err
-		}
+	file, err := c.account.HostFile(ctx, message.Content)
+	if err != nil {
+		return out, err
 	}
 	out.Type, out.MediaType = stanzaType(message.Content)
 	out.Plaintext, err = encode(message, file)

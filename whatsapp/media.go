@@ -1,6 +1,7 @@
 package whatsapp
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -26,16 +27,17 @@ func encodeMedia(media network.Media, file wire.SealedMedia, quote *waE2E.Contex
 		return &waE2E.Message{AudioMessage: encodeAudio(media, file)}, nil
 	case network.Document:
 		return &waE2E.Message{DocumentMessage: encodeDocument(media, file)}, nil
-	default:
+	case network.Video, network.GIF:
 		return &waE2E.Message{VideoMessage: encodeVideo(media, file)}, nil
 	}
+	return nil, fmt.Errorf("%w: media of kind %q", network.ErrUnsupported, media.Kind)
 }
 
 func encodeImage(media network.Media, file wire.SealedMedia, quote *waE2E.ContextInfo) *waE2E.ImageMessage {
 	return &waE2E.ImageMessage{
 		Mimetype: proto.String(wire.CanonicalMIME(media.MIME)), Caption: optional(media.Caption),
 		FileSHA256: file.PlainSHA256, FileLength: proto.Uint64(uint64(file.PlainSize)),
-		Height: number(media.Height), Width: number(media.Width),
+		Height: wire.Count(media.Height), Width: wire.Count(media.Width),
 		MediaKey: file.Key, FileEncSHA256: file.EncSHA256, DirectPath: proto.String(file.Path), MediaKeyTimestamp: keyTime(),
 		JPEGThumbnail: media.Thumbnail, ContextInfo: quote,
 	}
@@ -44,8 +46,8 @@ func encodeImage(media network.Media, file wire.SealedMedia, quote *waE2E.Contex
 func encodeVideo(media network.Media, file wire.SealedMedia) *waE2E.VideoMessage {
 	video := &waE2E.VideoMessage{
 		Mimetype: proto.String(wire.CanonicalMIME(media.MIME)), Caption: optional(media.Caption),
-		FileSHA256: file.PlainSHA256, FileLength: proto.Uint64(uint64(file.PlainSize)), Seconds: seconds(media.Duration),
-		Height: number(media.Height), Width: number(media.Width),
+		FileSHA256: file.PlainSHA256, FileLength: proto.Uint64(uint64(file.PlainSize)), Seconds: wire.Seconds(media.Duration),
+		Height: wire.Count(media.Height), Width: wire.Count(media.Width),
 		MediaKey: file.Key, FileEncSHA256: file.EncSHA256, DirectPath: proto.String(file.Path), MediaKeyTimestamp: keyTime(),
 		JPEGThumbnail: media.Thumbnail,
 	}
@@ -58,7 +60,7 @@ func encodeVideo(media network.Media, file wire.SealedMedia) *waE2E.VideoMessage
 func encodeAudio(media network.Media, file wire.SealedMedia) *waE2E.AudioMessage {
 	audio := &waE2E.AudioMessage{
 		Mimetype:   proto.String(wire.CanonicalMIME(media.MIME)),
-		FileSHA256: file.PlainSHA256, FileLength: proto.Uint64(uint64(file.PlainSize)), Seconds: seconds(media.Duration),
+		FileSHA256: file.PlainSHA256, FileLength: proto.Uint64(uint64(file.PlainSize)), Seconds: wire.Seconds(media.Duration),
 		MediaKey: file.Key, FileEncSHA256: file.EncSHA256, DirectPath: proto.String(file.Path), MediaKeyTimestamp: keyTime(),
 	}
 	if media.Kind == network.Voice {
@@ -75,19 +77,6 @@ func encodeDocument(media network.Media, file wire.SealedMedia) *waE2E.DocumentM
 		MediaKey: file.Key, FileEncSHA256: file.EncSHA256, DirectPath: proto.String(file.Path), MediaKeyTimestamp: keyTime(),
 		JPEGThumbnail: media.Thumbnail,
 	}
-}
-
-// number is a count of pixels, absent when unknown.
-func number(n int) *uint32 {
-	if n <= 0 || int64(n) > math.MaxUint32 {
-		return nil
-	}
-	return proto.Uint32(uint32(n))
-}
-
-// seconds is a length of time in begun seconds, absent when unknown.
-func seconds(d time.Duration) *uint32 {
-	return number(int((d + time.Second - 1) / time.Second))
 }
 
 func keyTime() *int64 { return proto.Int64(time.Now().Unix()) }

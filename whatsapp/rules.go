@@ -6,6 +6,7 @@ import (
 
 	"go.mau.fi/whatsmeow/proto/waE2E"
 
+	"causeway/network"
 	"causeway/wire"
 )
 
@@ -32,12 +33,12 @@ func checkRules(message *waE2E.Message) error {
 	add(message.Conversation != nil, func() error { return nil })
 	add(extended != nil, func() error { return demand(extended.Text != nil, "a text") })
 	add(reaction != nil, func() error { return demand(reaction.GetKey().GetID() != "", "the target of a reaction") })
-	add(message.ImageMessage != nil, func() error { return checkFile(message.ImageMessage, wire.MediaImage) })
-	add(message.VideoMessage != nil, func() error { return checkFile(message.VideoMessage, wire.MediaVideo) })
-	add(message.PtvMessage != nil, func() error { return checkFile(message.PtvMessage, wire.MediaVideo) })
-	add(message.DocumentMessage != nil, func() error { return checkFile(message.DocumentMessage, wire.MediaDocument) })
+	add(message.ImageMessage != nil, func() error { return checkFile(message.ImageMessage, network.Image) })
+	add(message.VideoMessage != nil, func() error { return checkFile(message.VideoMessage, network.Video) })
+	add(message.PtvMessage != nil, func() error { return checkFile(message.PtvMessage, network.VideoNote) })
+	add(message.DocumentMessage != nil, func() error { return checkFile(message.DocumentMessage, network.Document) })
 	add(audio != nil, func() error {
-		return errors.Join(checkFile(audio, wire.MediaAudio), demand(len(audio.GetWaveform()) <= wire.LongestWaveform, "a shorter waveform"))
+		return errors.Join(checkFile(audio, network.Audio), demand(len(audio.GetWaveform()) <= wire.LongestWaveform, "a shorter waveform"))
 	})
 	if len(found) != 1 {
 		return fmt.Errorf("%d contents in one message", len(found)) // assumed: U12
@@ -54,10 +55,10 @@ func demand(there bool, what string) error {
 }
 
 // checkFile looks at what a member says of its file, and of a thumbnail that is a file of its own.
-func checkFile(part filePart, class wire.MediaType) error {
+func checkFile(part filePart, kind network.MediaKind) error {
 	return errors.Join(
-		wire.CheckFile(part.GetMimetype(), wire.MediaRef{
-			Type: class, Path: part.GetDirectPath(), Key: part.GetMediaKey(),
+		wire.CheckFile(kind, part.GetMimetype(), wire.MediaRef{
+			Type: wire.ClassOf(kind), Path: part.GetDirectPath(), Key: part.GetMediaKey(),
 			PlainSHA256: part.GetFileSHA256(), EncSHA256: part.GetFileEncSHA256(),
 		}),
 		checkThumbnailHashes(part),

@@ -45,6 +45,19 @@ func (a *Account) Host(ctx context.Context, media network.Media, class MediaType
 	return file, nil
 }
 
+// HostFile is [Account.Host] for content that may be a file; all else passes. What phones would
+// refuse fails before the file is read.
+func (a *Account) HostFile(ctx context.Context, content network.Content) (file SealedMedia, err error) {
+	media, ok := content.(network.Media)
+	if !ok {
+		return file, nil
+	}
+	if err = CheckMedia(media); err != nil {
+		return file, err
+	}
+	return a.Host(ctx, media, ClassOf(media.Kind))
+}
+
 // Reference is what [network.Media] keeps of a file that came in.
 func (r MediaRef) Reference() ([]byte, error) {
 	reference, err := json.Marshal(r)

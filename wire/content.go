@@ -2,7 +2,9 @@ package wire
 
 import (
 	"fmt"
+	"math"
 	"strings"
+	"time"
 
 	"go.mau.fi/whatsmeow/proto/waCommon"
 	"google.golang.org/protobuf/proto"
@@ -25,6 +27,17 @@ func CheckText(body string) error {
 	}
 	return nil
 }
+
+// Count is a count of pixels or seconds as messages say it, absent when unknown.
+func Count(n int) *uint32 {
+	if n <= 0 || int64(n) > math.MaxUint32 {
+		return nil
+	}
+	return proto.Uint32(uint32(n))
+}
+
+// Seconds is a length of time in begun seconds, absent when unknown.
+func Seconds(d time.Duration) *uint32 { return Count(int((d + time.Second - 1) / time.Second)) }
 
 // Clean makes a foreign text valid UTF-8.
 func Clean(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
@@ -53,6 +66,28 @@ func MessageKey(target network.MessageID) (*waCommon.MessageKey, error) {
 		FromMe:    proto.Bool(target.Sender != target.Conversation),
 		ID:        proto.String(target.ID),
 	}, nil
+}
+
+// OwnMessageKey is [MessageKey] for a message that only its sender may change: whoever writes about it. Errors
+// wrap [network.ErrUnsupported].
+func OwnMessageKey(target, about network.MessageID) (*waCommon.MessageKey, error) {
+	key, err := MessageKey(target)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: the message to change: %w", network.ErrUnsupported, err)
+	case target.ID == "" || target.Sender != about.Sender || target.Conversation != about.Conversation:
+		return nil, fmt.Errorf("%w: the message to change is not the sender's own", network.ErrUnsupported)
+	}
+	return key, nil
+}
+
+// KeyedOwnMessage is the inverse of [OwnMessageKey], for what the peer wrote. Errors wrap [ErrContent].
+func KeyedOwnMessage(key *waCommon.MessageKey, self, peer network.Address) (network.MessageID, error) {
+	target, err := KeyedMessage(key, self, peer)
+	if err == nil && target.Sender != peer {
+		err = fmt.Errorf("%w: a change of somebody else's message", ErrContent)
+	}
+	return target, err
 }
 
 // KeyedMessage is the inverse of [MessageKey], for what the peer wrote. Errors wrap [ErrContent].

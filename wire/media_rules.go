@@ -27,7 +27,7 @@ const voiceMIME = "audio/ogg; codecs=opus"
 // ClassOf is the class of a kind's files, empty for a kind that there is not.
 func ClassOf(kind network.MediaKind) MediaType {
 	switch kind {
-	case network.Image:
+	case network.Image, network.Sticker:
 		return MediaImage
 	case network.Video, network.GIF, network.VideoNote:
 		return MediaVideo
@@ -39,14 +39,16 @@ func ClassOf(kind network.MediaKind) MediaType {
 	return ""
 }
 
-// takes says whether phones take a type in files of a class.
-func (t MediaType) takes(declared string) bool {
-	switch t {
-	case MediaImage:
+// takes says whether phones take a type for a kind of file.
+func takes(kind network.MediaKind, declared string) bool {
+	switch kind {
+	case network.Image:
 		return slices.Contains([]string{"image/jpeg", "image/png"}, declared)
-	case MediaVideo:
+	case network.Sticker:
+		return slices.Contains([]string{"image/webp", "image/png"}, declared) // assumed: U18
+	case network.Video, network.GIF, network.VideoNote:
 		return slices.Contains([]string{"video/mp4", "video/3gpp"}, declared) // assumed: U12
-	case MediaAudio:
+	case network.Audio, network.Voice:
 		return slices.Contains([]string{"audio/aac", "audio/mp4", "audio/amr", "audio/mpeg", voiceMIME}, declared)
 	}
 	return declared != "" && len(declared) <= longestMIME
@@ -73,10 +75,10 @@ func CheckMedia(media network.Media) error {
 	switch {
 	case class == "" || media.Open == nil:
 		return fmt.Errorf("%w: media of kind %q", network.ErrUnsupported, media.Kind)
-	case !class.takes(declared):
+	case !takes(media.Kind, declared):
 		return fmt.Errorf("%w: %q as %s", network.ErrUnsupported, declared, media.Kind)
-	case class == MediaAudio && media.Caption != "":
-		return fmt.Errorf("%w: a caption on sound", network.ErrUnsupported)
+	case (class == MediaAudio || media.Kind == network.Sticker) && media.Caption != "":
+		return fmt.Errorf("%w: a caption on a %s", network.ErrUnsupported, media.Kind)
 	case media.Size > class.Limit():
 		return fmt.Errorf("%w: a file of %d bytes", network.ErrTooLarge, media.Size)
 	case len(media.Caption) > LongestText:
@@ -90,14 +92,14 @@ func CheckMedia(media network.Media) error {
 }
 
 // CheckFile looks at what a message that came in says of its file. Errors wrap [ErrContent].
-func CheckFile(declared string, file MediaRef) error {
+func CheckFile(kind network.MediaKind, declared string, file MediaRef) error {
 	var missing error
 	demand := func(there bool, what string) {
 		if !there {
 			missing = errors.Join(missing, fmt.Errorf("%w: the message lacks %s", ErrContent, what))
 		}
 	}
-	demand(file.Type.takes(declared), "a type that fits")
+	demand(takes(kind, declared), "a type that fits")
 	demand(len(file.Key) == 32, "a key of 32 bytes")
 	demand(len(file.PlainSHA256) == 32 && len(file.EncSHA256) == 32, "hashes of 32 bytes")
 	demand(file.Path != "", "the path of a file")

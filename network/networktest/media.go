@@ -22,11 +22,14 @@ type MediaPerson interface {
 	// React puts an emoji on a message that was heard, ReactToOwn on one of the person's own.
 	React(to Heard, emoji string) (id string, err error)
 	ReactToOwn(to network.Address, id, emoji string) (messageID string, err error)
+	// Edit and Unsend change a message of the person's own, where the network has that.
+	Edit(to network.Address, id, text string) (messageID string, err error)
+	Unsend(to network.Address, id string) (messageID string, err error)
 }
 
-// Selective is a person whose network carries less of files than others do.
+// Selective is a person whose network carries less than others do.
 type Selective interface {
-	// Carried is what arrives of a file or a preview, and whether it is carried at all.
+	// Carried is what arrives of some content, and whether it is carried at all.
 	Carried(content network.Content) (network.Content, bool)
 }
 
@@ -79,6 +82,7 @@ func files() []network.Media {
 		file(network.Media{
 			Kind: network.Voice, MIME: "audio/ogg; codecs=opus", Duration: 4 * time.Second, Waveform: []byte{0, 50, 100, 7},
 		}, 12_345),
+		file(network.Media{Kind: network.Sticker, MIME: "image/webp", Width: 96, Height: 96}, 4_321),
 		file(network.Media{Kind: network.Document, MIME: "application/pdf", FileName: "bill 7.pdf", Caption: "the bill"}, 1),
 	}
 }
@@ -189,4 +193,52 @@ func linkPreviews(t *testing.T, h Harness) {
 	heard, err := person.Hears(patient(t))
 	require.NoError(t, err)
 	require.Equal(t, want, network.Text{Body: heard.Text, Preview: heard.Preview})
+}
+
+// editsAndRemovals reach the far end both ways, or are refused before anything is sent.
+func editsAndRemovals(t *testing.T, h Harness) {
+	r, person := newRecorder(t), mediaPerson(t, h)
+	login := connected(t, h, r)
+	ours := send(t, login, person, "ours", "helo")
+	heard, err := person.Hears(patient(t))
+	require.NoError(t, err)
+	said, err := person.Say(login.Client().Self(), "helo to you")
+	require.NoError(t, err)
+	r.messages(1)
+	theirs := network.MessageID{Conversation: person.Address(), Sender: person.Address(), ID: said}
+
+	edit, removal := text(login, person, "edit", ""), text(login, person, "removal", "")
+	edit.Content = network.Edit{Target: ours.ID, Content: network.Text{Body: "hello"}}
+	removal.Content = network.Remove{Target: ours.ID}
+	if len(carried(person, []network.Content{edit.Content, removal.Content})) == 0 {
+		for _, message := range []network.Message{edit, removal} {
+			_, err = login.Client().Send(patient(t), message)
+			require.ErrorIs(t, err, network.ErrUnsupported)
+		}
+		return
+	}
+	_, err = login.Client().Send(patient(t), edit)
+	require.NoError(t, err)
+	_, err = login.Client().Send(patient(t), removal)
+	require.NoError(t, err)
+	self := login.Client().Self()
+	for _, want := range []Heard{{From: self, ID: edit.ID.ID, Text: "hello", Edited: heard.ID}, {From: self, ID: removal.ID.ID, Removed: heard.ID}} {
+		heard, err := person.Hears(patient(t))
+		require.NoError(t, err)
+		require.Equal(t, want, heard)
+	}
+	for _, others := range []network.Content{network.Edit{Target: theirs, Content: network.Text{Body: "hm"}}, network.Remove{Target: theirs}} {
+		message := text(login, person, "others", "")
+		message.Content = others
+		_, err = login.Client().Send(patient(t), message)
+		require.ErrorIs(t, err, network.ErrUnsupported, "only its sender changes a message")
+	}
+
+	_, err = person.Edit(self, said, "hello to you")
+	require.NoError(t, err)
+	_, err = person.Unsend(self, said)
+	require.NoError(t, err)
+	got := r.messages(3)[1:]
+	require.Equal(t, network.Edit{Target: theirs, Content: network.Text{Body: "hello to you"}}, got[0].Message.Content)
+	require.Equal(t, network.Remove{Target: theirs}, got[1].Message.Content)
 }

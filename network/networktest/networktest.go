@@ -74,6 +74,8 @@ type Heard struct {
 	Media    *network.Media
 	Reaction *HeardReaction
 	Preview  *network.LinkPreview
+	// Edited is the bare id of a message that has Text as its new text, Removed of one that was taken back.
+	Edited, Removed string
 }
 
 // HeardReaction is a reaction as a person sees it.
@@ -97,6 +99,7 @@ func Suite(t *testing.T, start func(t *testing.T) Harness) {
 		{"media to a person", mediaToPerson},
 		{"reactions", reactions},
 		{"link previews", linkPreviews},
+		{"edits and removals", editsAndRemovals},
 		{"receipts of our messages", receiptsOfOurs},
 		{"receipts of their messages", receiptsOfTheirs},
 		{"typing", typing},

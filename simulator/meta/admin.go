@@ -52,6 +52,7 @@ func (n *Network) adminHandler() http.Handler {
 		"POST /admin/push":                     a.push,
 		"GET /admin/mediaproxy":                a.mediaFetches,
 		"POST /admin/whatsapp":                 a.addPerson,
+		"POST /admin/messenger":                a.addToMessenger,
 		"GET /admin/users":                     a.users,
 		"GET /admin/users/{jid}":               a.person(a.showPerson),
 		"GET /admin/users/{jid}/inbox":         a.person(a.inbox),

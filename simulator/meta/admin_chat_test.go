@@ -55,6 +55,40 @@ func TestAdminConversation(t *testing.T) {
 	anna.awaitClose()
 }
 
+// TestAdminOnMessenger does what only people on Messenger can.
+func TestAdminOnMessenger(t *testing.T) {
+	w := newWorld(t)
+	anna := w.onMessenger("anna").online()
+	c := adminClient{t, w.Network}
+	const ben = "/admin/users/100001"
+	require.Equal(t, http.StatusBadRequest, c.call("POST", "/admin/messenger", map[string]string{"fbid": "ben"}, nil))
+	c.ok("POST", "/admin/messenger", map[string]string{"fbid": "100001", "name": "Ben", "username": "ben.example"}, nil)
+	c.ok("POST", ben+"/opt-in", map[string]any{"integrators": []int{testIntegrator}}, nil)
+	open := func() msgrMessage {
+		node := anna.awaitTag("message")
+		plaintext, err := anna.signal.decrypt(w.Messenger("100001", "").user.lid, childOf(node, "enc"))
+		require.NoError(t, err)
+		message, err := decodeMessenger(plaintext, tagBeside(node))
+		require.NoError(t, err)
+		return message
+	}
+	var sent map[string]any
+	c.ok("POST", ben+"/send", map[string]string{"to": anna.text(), "text": "helo"}, &sent)
+	require.Equal(t, "helo", open().content.text("text"))
+	said := sent["id"].(string)
+	c.ok("POST", ben+"/send", map[string]string{"kind": "edit", "to": anna.text(), "to_id": said, "text": "hello"}, nil)
+	edit := open()
+	require.Equal(t, []string{"editMessage", said, "hello"},
+		[]string{edit.kind, edit.content.message("key").text("ID"), edit.content.message("message").text("text")})
+	c.ok("POST", ben+"/send", map[string]string{"kind": "unsend", "to": anna.text(), "to_id": said}, nil)
+	revoke := open()
+	require.Equal(t, []string{"revoke", said}, []string{revoke.kind, revoke.content.message("key").text("ID")})
+	c.ok("POST", ben+"/send", map[string]any{"kind": "sticker", "to": anna.text()}, nil)
+	file, err := open().openFileMessage()
+	require.NoError(t, err)
+	require.Equal(t, "image/webp", file.text("mimetype"))
+}
+
 // A user who is withdrawn or suspended while connected stays connected and is refused.
 func TestEnlistmentEndsWhileConnected(t *testing.T) {
 	w := newWorld(t)

@@ -32,6 +32,7 @@ func (i heardInfo) with(h Heard) heardInfo {
 	if m := h.Media; m != nil {
 		i.Media = &mediaInfo{m.Kind, m.MIME, m.FileName, m.Size, m.Duration.Seconds()}
 	}
+	i.Edited, i.Removed = h.Edited, h.Removed
 	if h.Preview != nil {
 		i.PreviewURL, i.PreviewTitle = orElse(h.Preview.URL, h.Preview.Matched), h.Preview.Title
 	}
@@ -65,6 +66,10 @@ func (c sendCall) action(p *Person) (func() (string, error), error) {
 		return func() (string, error) {
 			return p.SendPreview(c.To, c.Text, Preview{Matched: c.URL, URL: c.URL, Title: c.Title})
 		}, nil
+	case "edit":
+		return func() (string, error) { return p.Edit(c.To, c.ToID, c.Text) }, nil
+	case "unsend":
+		return func() (string, error) { return p.Unsend(c.To, c.ToID) }, nil
 	case "reply", "reaction":
 		heard := p.Heard()
 		index := slices.IndexFunc(heard, func(h Heard) bool { return h.ID == c.ToID })
@@ -89,7 +94,7 @@ func (c sendCall) media(p *Person) (Media, error) {
 		Duration: time.Duration(c.Seconds) * time.Second, Misbehave: c.Misbehave}
 	form, err := m.Kind.form()
 	if err != nil {
-		return m, fmt.Errorf("kind %q: want text, reply, link_preview, reaction or a kind of file", c.Kind)
+		return m, fmt.Errorf("kind %q: want text, reply, link_preview, reaction, edit, unsend or a kind of file", c.Kind)
 	} else if c.Size < 0 || c.Size > maxBlob {
 		return m, fmt.Errorf("size: want 0 to %d bytes", maxBlob)
 	}
@@ -110,6 +115,8 @@ func SampleFile(mime string, size int, seed int64) []byte {
 		_ = jpeg.Encode(&out, samplePicture(random), nil) // a buffer takes all
 	case "image/png":
 		_ = png.Encode(&out, samplePicture(random))
+	case "image/webp":
+		out.WriteString("RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00\x2f\x00\x00\x00\x10\x07\x10\x11\x11\x88\x88\xfe\x07\x00")
 	case "video/mp4", "video/3gpp", "audio/mp4":
 		out.WriteString("\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isommp41")
 		_ = binary.Write(&out, binary.BigEndian, uint32(8+max(0, size-out.Len()-8)))

@@ -26,7 +26,8 @@ func (a *admin) lookup(p *Person, r *http.Request) (any, error) {
 	return addressee{jid}, refused(err)
 }
 
-// send sends something of the kinds that third-party chats have; to_id is a message that the person heard.
+// send sends something of the kinds that third-party chats have; to_id is a message that the person heard, or
+// for edit and unsend one that they sent.
 func (a *admin) send(p *Person, r *http.Request) (any, error) {
 	body := sendCall{Kind: "text", Repeat: 1}
 	if err := readAdmin(r, &body); err != nil {
@@ -91,6 +92,8 @@ type heardInfo struct {
 	ReplyFrom   string    `json:"reply_from,omitempty"`
 	ReplyText   string    `json:"reply_text,omitempty"`
 	ReactionTo  string    `json:"reaction_to,omitempty"`
+	Edited      string    `json:"edited,omitempty"`
+	Removed     string    `json:"removed,omitempty"`
 	Time        time.Time `json:"time"`
 
 	Media        *mediaInfo `json:"media,omitempty"`

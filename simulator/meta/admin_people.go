@@ -45,12 +45,12 @@ func (a *admin) describe(p *Person) personInfo {
 	return info
 }
 
-// person wraps a call about one person, named by LID address, number address or E.164 number.
+// person wraps a call about one person, named by LID address, number address or E.164 number; on Messenger by account number.
 func (a *admin) person(call func(*Person, *http.Request) (any, error)) adminCall {
 	return func(r *http.Request) (any, error) {
 		name := r.PathValue("jid")
 		for _, p := range a.n.People() {
-			if name == p.LID() || name == p.Phone() || name == jidText(p.user.pn) {
+			if name == p.LID() || name == p.Phone() || name == jidText(p.user.pn) || name == p.FBID() {
 				return call(p, r)
 			}
 		}
@@ -91,6 +91,29 @@ func (a *admin) addPerson(r *http.Request) (any, error) {
 	}
 	if body.AutoReceipts != nil {
 		p.AutoReceipts(*body.AutoReceipts)
+	}
+	return a.describe(p), nil
+}
+
+// addToMessenger is the same for Messenger, whose people have an account number and perhaps a username.
+func (a *admin) addToMessenger(r *http.Request) (any, error) {
+	var body struct {
+		FBID     string `json:"fbid"`
+		Name     string `json:"name"`
+		Username string `json:"username"`
+		Country  string `json:"country"`
+	}
+	if err := readAdmin(r, &body); err != nil {
+		return nil, err
+	} else if !isAccount(body.FBID) {
+		return nil, fmt.Errorf("fbid %q: want 1 to %d digits", body.FBID, maxAccountDigits)
+	}
+	p := a.n.Messenger(body.FBID, orElse(body.Name, body.FBID))
+	if body.Username != "" {
+		p.SetUsername(body.Username)
+	}
+	if body.Country != "" {
+		p.SetRegion(body.Country)
 	}
 	return a.describe(p), nil
 }

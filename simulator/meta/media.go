@@ -25,6 +25,8 @@ const (
 	Audio    MediaKind = "audio"
 	Voice    MediaKind = "voice"
 	Document MediaKind = "document"
+	// Sticker exists on Messenger only (docs/protocol.md#messenger).
+	Sticker MediaKind = "sticker"
 )
 
 // Misbehaviour is something that a person's phone gets wrong about a file.
@@ -69,7 +71,7 @@ func (k MediaKind) form() (mediaForm, error) {
 		Image: {"imageMessage", "image", "image/jpeg"}, Video: {"videoMessage", "video", "video/mp4"},
 		GIF: {"videoMessage", "video", "video/mp4"}, PTV: {"ptvMessage", "video", "video/mp4"},
 		Audio: {"audioMessage", "audio", "audio/mpeg"}, Voice: {"audioMessage", "audio", "audio/ogg; codecs=opus"},
-		Document: {"documentMessage", "document", "application/octet-stream"},
+		Document: {"documentMessage", "document", "application/octet-stream"}, Sticker: {"stickerMessage", "image", "image/webp"},
 	}
 	form, known := forms[k]
 	if !known {
@@ -81,7 +83,7 @@ func (k MediaKind) form() (mediaForm, error) {
 // mediaMembers are the members of a message that have a file, and the class of its keys.
 func mediaClassOf(member string) string {
 	return map[string]string{"imageMessage": "image", "videoMessage": "video", "ptvMessage": "video",
-		"audioMessage": "audio", "documentMessage": "document"}[member]
+		"audioMessage": "audio", "documentMessage": "document", "stickerMessage": "image"}[member]
 }
 
 // sealedFile is a file after encryption.

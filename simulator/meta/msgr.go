@@ -2,6 +2,7 @@ package meta
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.mau.fi/whatsmeow/binary"
@@ -80,6 +81,26 @@ func (n *Network) findOnMessenger(d *device, asked binary.Node) (*user, int) {
 	return n.foundBy(d, u)
 }
 
+// Edit gives a message that the person sent new text, Unsend takes one back. Messenger alone has them in third-party chats.
+func (p *Person) Edit(to, messageID, text string) (id string, err error) {
+	return p.changeOwn(to, messageID, func(key value) []byte { return msgrEdit(key, text, p.n.now()) })
+}
+
+// Unsend takes a message back that the person sent.
+func (p *Person) Unsend(to, messageID string) (id string, err error) {
+	return p.changeOwn(to, messageID, msgrRevoke)
+}
+
+func (p *Person) changeOwn(to, messageID string, write func(key value) []byte) (string, error) {
+	jid, err := p.resolve(to)
+	if err != nil {
+		return "", err
+	} else if p.user.product != productMessenger {
+		return "", fmt.Errorf("%s is on WhatsApp: third-party chats there have no edits and no unsending", p.Name())
+	}
+	return p.Send(to, "text", write(msgrKey(jid, messageID, true)))
+}
+
 // frankingOf is what goes beside the ciphertext of a message, spoilt if a fault says so. p.mu is held.
 func (p *Person) frankingOf(id string, message sentMessage) []binary.Node {
 	nodes := beside(message.plaintext, id)
@@ -97,6 +118,11 @@ func (p *Person) showMessenger(node binary.Node, from types.JID, plaintext []byt
 	}
 	h := heardFrom(node, from)
 	message.fill(h)
+	if target := h.Edited + h.Removed; message.changesOwn() && !slices.ContainsFunc(p.heard, func(earlier Heard) bool {
+		return earlier.ID == target && earlier.From == h.From
+	}) {
+		p.n.finding("unknown-target", fmt.Sprintf("%s of %s, which was never heard", message.kind, target))
+	}
 	file, err := message.openFileMessage()
 	if err != nil {
 		return nil, err

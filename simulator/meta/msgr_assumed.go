@@ -65,18 +65,24 @@ func msgrApplication() *schema {
 // msgrConsumer is the innermost part, of which one kind of content may be set. assumed: U18
 func msgrConsumer() *schema {
 	said := &schema{"MessageText", fields{1: text("text")}}
-	return &schema{"ConsumerApplication", fields{1: nested("payload", &schema{"Payload", fields{1: nested("content", &schema{"Content", fields{
+	key := &schema{"Key", fields{1: text("remoteJID"), 2: varint("fromMe"), 3: text("ID"), 4: text("participant")}}
+	content := &schema{"Content", fields{
 		1: nested("messageText", said),
 		2: nested("imageMessage", &schema{"ImageMessage", fields{1: nested("image", subProtocol()), 2: nested("caption", said)}}),
 		5: nested("extendedTextMessage", &schema{"ExtendedTextMessage", fields{
 			1: nested("text", said), 2: text("matchedText"), 3: text("canonicalURL"), 4: text("description"), 5: text("title"), 7: varint("previewType")}}),
-		7: nested("documentMessage", &schema{"DocumentMessage", fields{1: nested("document", subProtocol()), 2: text("fileName")}}),
-		8: nested("audioMessage", &schema{"AudioMessage", fields{1: nested("audio", subProtocol()), 2: varint("PTT")}}),
-		9: nested("videoMessage", &schema{"VideoMessage", fields{1: nested("video", subProtocol()), 2: nested("caption", said)}}),
-		16: nested("reactionMessage", &schema{"ReactionMessage", fields{
-			1: nested("key", &schema{"Key", fields{1: text("remoteJID"), 2: varint("fromMe"), 3: text("ID"), 4: text("participant")}}),
-			2: text("text"), 4: varint("senderTimestampMS")}}),
-	}})}})}}
+		7:  nested("documentMessage", &schema{"DocumentMessage", fields{1: nested("document", subProtocol()), 2: text("fileName")}}),
+		8:  nested("audioMessage", &schema{"AudioMessage", fields{1: nested("audio", subProtocol()), 2: varint("PTT")}}),
+		9:  nested("videoMessage", &schema{"VideoMessage", fields{1: nested("video", subProtocol()), 2: nested("caption", said)}}),
+		12: nested("stickerMessage", &schema{"StickerMessage", fields{1: nested("sticker", subProtocol())}}),
+		16: nested("reactionMessage", &schema{"ReactionMessage", fields{1: nested("key", key), 2: text("text"), 4: varint("senderTimestampMS")}}),
+		19: nested("editMessage", &schema{"EditMessage", fields{1: nested("key", key), 2: nested("message", said), 3: varint("timestampMS")}}),
+	}}
+	return &schema{"ConsumerApplication", fields{1: nested("payload", &schema{"Payload", fields{
+		1: nested("content", content),
+		2: nested("applicationData", &schema{"ApplicationData", fields{
+			1: nested("revoke", &schema{"RevokeMessage", fields{1: nested("key", key)}})}}),
+	}})}}
 }
 
 // msgrMessage is a message of Messenger, opened.
@@ -112,18 +118,42 @@ func decodeMessenger(plaintext, tag []byte) (m msgrMessage, err error) {
 	if err != nil {
 		return m, err
 	}
-	content := consumer.message("payload").message("content")
-	if len(content) != 1 {
-		return m, fmt.Errorf("%d contents in one message: %w", len(content), errSubset)
+	said := map[string]value{}
+	for _, part := range consumer.message("payload") {
+		for kind := range part.(value) {
+			said[kind] = part.(value).message(kind)
+		}
 	}
-	for kind := range content {
-		m = msgrMessage{kind, content.message(kind), metadata.message("quotedMessage")}
+	if len(said) != 1 {
+		return m, fmt.Errorf("%d contents in one message: %w", len(said), errSubset)
 	}
-	if m.kind == "reactionMessage" && m.content.message("key").text("ID") == "" {
-		return m, fmt.Errorf("reaction without key: %w", errSubset)
+	for kind, content := range said {
+		m = msgrMessage{kind, content, metadata.message("quotedMessage")}
 	}
-	return m, nil
+	return m, m.check()
 }
+
+// check holds a message against what phones demand beyond the schema: what is changed is named, and of edits and
+// removals it is the sender's own. assumed: U18
+func (m msgrMessage) check() error {
+	key := m.content.message("key")
+	switch m.kind {
+	case "reactionMessage", "editMessage", "revoke":
+		if key.text("ID") == "" {
+			return fmt.Errorf("%s without key: %w", m.kind, errSubset)
+		}
+	}
+	switch {
+	case m.changesOwn() && key.number("fromMe") == 0:
+		return fmt.Errorf("%s of another's message: %w", m.kind, errSubset)
+	case m.kind == "editMessage" && m.content.message("message").text("text") == "":
+		return fmt.Errorf("edit without text: %w", errSubset)
+	}
+	return nil
+}
+
+// changesOwn says whether a message changes or takes back an earlier one of its sender.
+func (m msgrMessage) changesOwn() bool { return m.kind == "editMessage" || m.kind == "revoke" }
 
 func unwrap(sub value, version uint64) ([]byte, error) {
 	payload, _ := sub["payload"].([]byte)
@@ -156,6 +186,11 @@ func (m msgrMessage) fill(h *Heard) {
 		key := m.content.message("key")
 		h.Text = m.content.text("text")
 		h.Reaction = &HeardReaction{TargetID: key.text("ID"), FromMe: key.number("fromMe") != 0, Emoji: h.Text}
+	case "editMessage":
+		h.Text = m.content.message("message").text("text")
+		h.Edited = m.content.message("key").text("ID")
+	case "revoke":
+		h.Removed = m.content.message("key").text("ID")
 	default:
 		h.Text = m.content.message("caption").text("text")
 	}
@@ -163,7 +198,12 @@ func (m msgrMessage) fill(h *Heard) {
 
 // encodeMessenger writes the two inner envelopes around a content; quote is nil or the quotedMessage. assumed: U18
 func encodeMessenger(content, quote value) []byte {
-	consumer := msgrConsumer().encode(value{"payload": value{"content": content}})
+	return encodeMsgrPayload(value{"content": content}, quote)
+}
+
+// encodeMsgrPayload is the same around all that the innermost part may be. assumed: U18
+func encodeMsgrPayload(payload, quote value) []byte {
+	consumer := msgrConsumer().encode(value{"payload": payload})
 	key := make([]byte, frankingKeySize)
 	_, _ = rand.Read(key) // never fails
 	metadata := value{"frankingKey": key, "frankingVersion": uint64(0)}
@@ -176,13 +216,29 @@ func encodeMessenger(content, quote value) []byte {
 
 func msgrText(text string) value { return value{"messageText": value{"text": text}} }
 
-// msgrReaction puts an emoji on a message of the conversation; an empty one takes it back.
-func msgrReaction(conversation types.JID, id string, own bool, emoji string, at time.Time) []byte {
+// msgrKey names a message of the conversation. assumed: U18
+func msgrKey(conversation types.JID, id string, own bool) value {
 	key := value{"remoteJID": jidText(conversation), "ID": id, "fromMe": uint64(0)}
 	if own {
 		key["fromMe"] = uint64(1)
 	}
+	return key
+}
+
+// msgrReaction puts an emoji on a message; an empty one takes it back.
+func msgrReaction(key value, emoji string, at time.Time) []byte {
 	return encodeMessenger(value{"reactionMessage": value{"key": key, "text": emoji, "senderTimestampMS": uint64(at.UnixMilli())}}, nil)
+}
+
+// msgrEdit gives a message new text. assumed: U18
+func msgrEdit(key value, text string, at time.Time) []byte {
+	return encodeMessenger(value{"editMessage": value{
+		"key": key, "message": value{"text": text}, "timestampMS": uint64(at.UnixMilli())}}, nil)
+}
+
+// msgrRevoke takes a message back. assumed: U18
+func msgrRevoke(key value) []byte {
+	return encodeMsgrPayload(value{"applicationData": value{"revoke": value{"key": key}}}, nil)
 }
 
 // msgrEnvelope puts the outermost envelope around an application message, with padding inside. assumed: U18

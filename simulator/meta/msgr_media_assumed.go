@@ -33,8 +33,11 @@ func msgrFiles() map[string]msgrFile {
 		}
 		return s
 	}
+	sticker := envelope("StickerTransport", fields{2: varint("height"), 3: varint("width")})
+	sticker.fields[1].inner.fields[2] = varint("isAnimated")
 	return map[string]msgrFile{
-		"imageMessage": {"image", nil, envelope("ImageTransport", fields{1: varint("height"), 2: varint("width")})},
+		"imageMessage":   {"image", nil, envelope("ImageTransport", fields{1: varint("height"), 2: varint("width")})},
+		"stickerMessage": {"sticker", nil, sticker},
 		"videoMessage": {"video", nil, envelope("VideoTransport", fields{
 			1: varint("seconds"), 3: varint("gifPlayback"), 4: varint("height"), 5: varint("width")})},
 		"audioMessage":    {"audio", []string{"PTT"}, envelope("AudioTransport", fields{1: varint("seconds"), 4: blob("waveform")})},

@@ -116,11 +116,17 @@ func TestMessengerRefuses(t *testing.T) {
 	require.Nil(t, anna.deliver(node).Attrs["error"], "the server cannot tell")
 	refused := []string{"wrong tag"}
 	for id, application := range map[string][]byte{
-		"whatsapp":      encodeText("hello"),
-		"unknown field": appendField(good(), 99, []byte("x")),
-		"two contents":  encodeMessenger(value{"messageText": value{"text": "a"}, "audioMessage": value{}}, nil),
-		"no content":    encodeMessenger(value{}, nil),
-		"no file":       encodeMessenger(value{"imageMessage": value{"image": value{"version": uint64(1)}}}, nil),
+		"whatsapp":           encodeText("hello"),
+		"unknown field":      appendField(good(), 99, []byte("x")),
+		"two contents":       encodeMessenger(value{"messageText": value{"text": "a"}, "audioMessage": value{}}, nil),
+		"no content":         encodeMessenger(value{}, nil),
+		"edit of another's":  msgrEdit(msgrKey(ben.user.lid, "x", false), "new", w.now()),
+		"edit to nothing":    msgrEdit(msgrKey(ben.user.lid, "x", true), "", w.now()),
+		"removal of no key":  msgrRevoke(value{}),
+		"removal, another's": msgrRevoke(msgrKey(ben.user.lid, "x", false)),
+		"removal and text": encodeMsgrPayload(value{"content": msgrText("a"), "applicationData": value{"revoke": value{
+			"key": msgrKey(ben.user.lid, "x", true)}}}, nil),
+		"no file": encodeMessenger(value{"imageMessage": value{"image": value{"version": uint64(1)}}}, nil),
 	} {
 		refused = append(refused, id)
 		require.Nil(t, anna.deliver(anna.franked(ben, id, application)).Attrs["error"], id)
@@ -132,6 +138,38 @@ func TestMessengerRefuses(t *testing.T) {
 	for _, id := range refused {
 		require.Contains(t, w.Refusals(), Refusal{From: jidText(ben.user.lid), Class: "message", ID: id, Code: nackInvalidContent})
 	}
+}
+
+// Edits and removals reach the message that they name; one that names nothing is a fault of the client.
+func TestMessengerEditsAndRemovals(t *testing.T) {
+	w := newWorld(t)
+	ben := w.Messenger("100001", "Ben")
+	require.NoError(t, ben.OptIn(testIntegrator))
+	anna := w.onMessenger("anna").online()
+	w.ExpectFinding("unknown-target")
+	for id, application := range map[string][]byte{"edit": msgrEdit(msgrKey(ben.user.lid, "nothing", true), "new", w.now())} {
+		require.Nil(t, anna.deliver(anna.franked(ben, id, application)).Attrs["error"])
+	}
+	_, err := ben.Hears(within(t))
+	require.NoError(t, err)
+	require.Len(t, w.Findings(), 1)
+
+	require.Nil(t, anna.deliver(anna.franked(ben, "said", encodeMessenger(msgrText("helo"), nil))).Attrs["error"])
+	require.Nil(t, anna.deliver(anna.franked(ben, "better", msgrEdit(msgrKey(ben.user.lid, "said", true), "hello", w.now()))).Attrs["error"])
+	require.Nil(t, anna.deliver(anna.franked(ben, "gone", msgrRevoke(msgrKey(ben.user.lid, "said", true)))).Attrs["error"])
+	for _, want := range []Heard{{Kind: "messageText", Text: "helo"}, {Kind: "editMessage", Text: "hello", Edited: "said"}, {Kind: "revoke", Removed: "said"}} {
+		heard, err := ben.Hears(within(t))
+		require.NoError(t, err)
+		require.Equal(t, want, Heard{Kind: heard.Kind, Text: heard.Text, Edited: heard.Edited, Removed: heard.Removed})
+	}
+	require.Len(t, w.Findings(), 1, "of what was heard, no complaint")
+
+	bob := w.WhatsApp("+4915110000001", "Bob")
+	require.NoError(t, bob.OptIn(testIntegrator))
+	_, err = bob.Unsend(anna.text(), "x")
+	require.ErrorContains(t, err, "no unsending")
+	_, err = bob.SendMedia(anna.text(), Media{Kind: Sticker})
+	require.ErrorIs(t, err, errMedia)
 }
 
 // A number that stands for somebody on each product is two people, and two accounts.

@@ -68,6 +68,8 @@ type Heard struct {
 	Reaction *HeardReaction
 	Media    *HeardMedia
 	Preview  *Preview
+	// Edited is the id of an earlier message of the sender, whose text is Text now; Removed one that was taken back.
+	Edited, Removed string
 	// Time is the server's.
 	Time time.Time
 

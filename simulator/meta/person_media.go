@@ -70,6 +70,9 @@ func (p *Person) SendMedia(to string, m Media) (id string, err error) {
 		return p.Send(to, "media", plaintext)
 	}
 	member := interopMessage().member(form.member)
+	if member.inner == nil {
+		return "", fmt.Errorf("%s is not of WhatsApp's third-party chats: %w", m.Kind, errMedia)
+	}
 	content := member.inner.encode(body)
 	if m.Misbehave == UnknownField {
 		content = appendField(content, 99, []byte("unknown"))
@@ -162,7 +165,7 @@ func (p *Person) react(to, messageID string, own bool, emoji string) (id string,
 		return "", err
 	}
 	if p.user.product == productMessenger {
-		return p.Send(to, "text", msgrReaction(jid, messageID, own, emoji, p.n.now()))
+		return p.Send(to, "text", msgrReaction(msgrKey(jid, messageID, own), emoji, p.n.now()))
 	}
 	key := value{"remoteJID": jidText(jid), "ID": messageID, "fromMe": uint64(0)} // assumed: U12
 	if own {
@@ -182,6 +185,8 @@ func (p *Person) showMedia(from, content string, v value) *HeardMedia {
 	switch {
 	case content == "imageMessage":
 		m.Kind = Image
+	case content == "stickerMessage":
+		m.Kind = Sticker
 	case content == "ptvMessage":
 		m.Kind = PTV
 	case content == "videoMessage" && inner.number("gifPlayback") != 0:

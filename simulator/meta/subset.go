@@ -173,6 +173,8 @@ func allowedMIME(name string) (mimes []string, media bool) {
 	switch name {
 	case "imageMessage":
 		return []string{"image/jpeg", "image/png"}, true
+	case "stickerMessage":
+		return []string{"image/webp", "image/png"}, true // assumed: U18
 	case "videoMessage", "ptvMessage":
 		return []string{"video/mp4", "video/3gpp"}, true
 	case "audioMessage":

@@ -68,7 +68,7 @@ func (h *mediaHost) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func kinds() map[network.MediaKind]meta.MediaKind {
 	return map[network.MediaKind]meta.MediaKind{
 		network.Image: meta.Image, network.Video: meta.Video, network.GIF: meta.GIF, network.VideoNote: meta.PTV,
-		network.Audio: meta.Audio, network.Voice: meta.Voice, network.Document: meta.Document,
+		network.Audio: meta.Audio, network.Voice: meta.Voice, network.Document: meta.Document, network.Sticker: meta.Sticker,
 	}
 }
 
@@ -156,4 +156,22 @@ func (p Person) ReactToOwn(to network.Address, id, emoji string) (string, error)
 		return "", err
 	}
 	return p.Person.ReactToOwn(name, id, emoji)
+}
+
+// Edit implements [networktest.MediaPerson].
+func (p Person) Edit(to network.Address, id, text string) (string, error) {
+	name, err := wire.TextJID(to)
+	if err != nil {
+		return "", err
+	}
+	return p.Person.Edit(name, id, text)
+}
+
+// Unsend implements [networktest.MediaPerson].
+func (p Person) Unsend(to network.Address, id string) (string, error) {
+	name, err := wire.TextJID(to)
+	if err != nil {
+		return "", err
+	}
+	return p.Person.Unsend(name, id)
 }

@@ -31,9 +31,6 @@ func (p Person) Identifier() string { return p.product.Identifier(p.Person) }
 
 // Carried implements [networktest.Selective].
 func (p Person) Carried(content network.Content) (network.Content, bool) {
-	if p.product.Carried == nil {
-		return content, true
-	}
 	return p.product.Carried(content)
 }
 
@@ -65,7 +62,7 @@ func (p Person) Hears(ctx context.Context) (networktest.Heard, error) {
 		return networktest.Heard{}, err
 	}
 	from, err := wire.ParseTextJID(p.product.Network, heard.From)
-	return more(networktest.Heard{From: from, ID: heard.ID, Text: heard.Text, ReplyTo: heard.ReplyTo}, heard), err
+	return more(networktest.Heard{From: from, ID: heard.ID, Text: heard.Text, ReplyTo: heard.ReplyTo, Edited: heard.Edited, Removed: heard.Removed}, heard), err
 }
 
 // Typing implements [networktest.Person].

@@ -37,7 +37,7 @@ type Product struct {
 	// Person puts the number-th person into the network; Identifier is what users find them by.
 	Person     func(net *meta.Network, number int64) *meta.Person
 	Identifier func(*meta.Person) string
-	// Carried is what the network carries of a file or a preview, and whether at all; nil carries everything.
+	// Carried is what the network carries of some content, and whether at all.
 	Carried func(network.Content) (network.Content, bool)
 	// Unknown is a well-formed identifier of nobody, Malformed one that nobody can have.
 	Unknown, Malformed string
@@ -51,6 +51,7 @@ func WhatsApp(open func(wire.Login) network.Client) Product {
 			return net.WhatsApp(fmt.Sprintf("+49151%08d", number), fmt.Sprintf("Person %d", number))
 		},
 		Identifier: (*meta.Person).Phone,
+		Carried:    carriedByWhatsApp,
 	}
 }
 
@@ -64,6 +65,17 @@ func Messenger(open func(wire.Login) network.Client) Product {
 		Identifier: (*meta.Person).FBID,
 		Carried:    carriedByMessenger,
 	}
+}
+
+// carriedByWhatsApp leaves out what the strict subset has no place for (docs/protocol.md#subset).
+func carriedByWhatsApp(content network.Content) (network.Content, bool) {
+	switch said := content.(type) {
+	case network.Media:
+		return said, said.Kind != network.Sticker
+	case network.Edit, network.Remove:
+		return nil, false
+	}
+	return content, true
 }
 
 // carriedByMessenger leaves out what Messenger's messages have no place for (docs/protocol.md#messenger).
