@@ -38,7 +38,7 @@ func ResultError(result bridgev2.EventHandlingResult) error {
 		return result.Error
 	case !result.Success:
 		return errNoReason
-	case result.Queued:
+	case result.Queued && journaled:
 		return errQueued
 	case result.Ignored:
 		return ErrIgnored

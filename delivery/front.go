@@ -109,7 +109,7 @@ func (f *front) stop(ctx context.Context) {
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	transaction, isTransaction := strings.CutPrefix(r.URL.Path, transactionPath)
 	switch {
-	case isTransaction && r.Method == http.MethodPut:
+	case isTransaction && r.Method == http.MethodPut && journaled:
 		r.Body = http.MaxBytesReader(w, r.Body, maxTransaction)
 		f.transaction(w, r, transaction)
 		return

@@ -53,6 +53,9 @@ func (in *Inbox) Take(ctx context.Context, login networkid.UserLoginID, event ne
 			err = fmt.Errorf("panic while taking an event: %v", r)
 		}
 	}()
+	if !journaled {
+		return in.pass(ctx, login, event)
+	}
 	switch e := event.(type) {
 	case network.TypingEvent:
 		in.soft.add(login, e)

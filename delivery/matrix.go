@@ -50,8 +50,10 @@ func Install(d *Delivery, inner *matrix.Connector) (*Matrix, error) {
 	if err := checkSettings(inner); err != nil {
 		return nil, err
 	}
-	bridgev2.PortalEventBuffer = 0
-	bridgev2.EventHandlingTimeoutTicks = 1 << 30
+	if journaled {
+		bridgev2.PortalEventBuffer = 0
+		bridgev2.EventHandlingTimeoutTicks = 1 << 30
+	}
 	inner.Config.AppService.NoServer = true
 	inner.EventProcessor.ExecSyncWarnTime, inner.EventProcessor.ExecSyncTimeout = 0, 0
 	m := &Matrix{Connector: inner, d: d, front: newFront(d, inner.Config.AppService.HSToken, inner.AS.Router)}

@@ -69,6 +69,9 @@ func newOutbox(d *Delivery) *Outbox {
 // the message will be sent, or its author told why not; bridgev2's handler answers Pending. The same
 // event is accepted any number of times and sent once.
 func (out *Outbox) Accept(ctx context.Context, msg Outgoing) (network.MessageID, error) {
+	if !journaled {
+		return out.pass(ctx, msg)
+	}
 	row, err := out.row(msg)
 	if err != nil {
 		return network.MessageID{}, err

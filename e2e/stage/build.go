@@ -22,6 +22,11 @@ func BuildBreakable(ctx context.Context, path string) error {
 	return build(ctx, path, "-tags", "goolm,failpoint")
 }
 
+// BuildUnjournaled compiles the bridge as it would be without its journal, to be compared with.
+func BuildUnjournaled(ctx context.Context, path string) error {
+	return build(ctx, path, "-tags", "goolm,nojournal")
+}
+
 func build(ctx context.Context, path string, flags ...string) error {
 	root, err := homeserver.ModuleRoot()
 	if err != nil {
