@@ -68,6 +68,10 @@ func (n *Network) adminHandler() http.Handler {
 		"POST /admin/users/{jid}/typing":       a.person(a.typing),
 		"POST /admin/users/{jid}/region":       a.person(a.region),
 		"POST /admin/users/{jid}/identity":     a.person(a.identity),
+		"GET /admin/users/{jid}/devices":       a.person(a.devices),
+		"POST /admin/mock-phone/scan-qr":       a.scanQR,
+		"POST /admin/mock-phone/link-code":     a.linkCode,
+		"POST /admin/mock-phone/unlink":        a.unlink,
 	} {
 		mux.Handle(pattern, call)
 	}
@@ -83,10 +87,14 @@ func (call adminCall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		result = map[string]string{"error": err.Error()}
 		switch {
-		case errors.Is(err, errNoRecord), errors.Is(err, errNeverHeard):
+		case errors.Is(err, errNoRecord), errors.Is(err, errNeverHeard), errors.Is(err, errQRUnknown):
 			status = http.StatusNotFound
-		case errors.Is(err, errRefused):
+		case errors.Is(err, errRefused), errors.Is(err, errQRUsed), errors.Is(err, errTooMany):
 			status = http.StatusConflict
+		case errors.Is(err, errQRExpired):
+			status = http.StatusGone
+		case errors.Is(err, errQRForm), errors.Is(err, errWrongCode):
+			status = http.StatusUnprocessableEntity
 		default:
 			status = http.StatusBadRequest
 		}

@@ -20,6 +20,8 @@ func (n *Network) admit(c *connection, hs *handshake) {
 	switch payload.GetProduct() {
 	case waWa6.ClientPayload_INTEROP, waWa6.ClientPayload_INTEROP_MSGR:
 		n.admitInterop(c, &payload, hs.static)
+	case waWa6.ClientPayload_WHATSAPP:
+		n.admitWhatsApp(c, &payload, hs.static)
 	default:
 		n.finding("bad-login-payload", fmt.Sprintf("connection #%d: product %s is not served", c.id, payload.GetProduct()))
 		c.fail(failMalformed, nil)

@@ -39,9 +39,10 @@ type connection struct {
 	closing bool          // nothing out any more
 
 	// device is who logged in, nil before; guarded by the model's lock.
-	device *device
-	over   bool // the client was told so; what it still sends does not count
-	mode   string
+	device  *device
+	pairing *pairing // of a client that wants to become a linked device; likewise
+	over    bool     // the client was told so; what it still sends does not count
+	mode    string
 }
 
 const handshakeTimeout = 20 * time.Second

@@ -92,7 +92,7 @@ func (n *Network) Connections() []ConnInfo {
 		}
 		info := ConnInfo{ID: c.id, Mode: c.mode, Since: c.since}
 		if d := c.device; d != nil {
-			info.JID, info.Account, info.Active = jidText(d.jid), d.jid.User, d.active
+			info.JID, info.Account, info.Active = d.text(), d.jid.User, d.active
 		}
 		infos = append(infos, info)
 	}
@@ -110,7 +110,7 @@ func (n *Network) DropConnections(account, how string) int {
 		if c.over {
 			continue
 		}
-		if account == "" || (c.device != nil && c.device.enlistment.answersTo(account)) {
+		if account == "" || (c.device != nil && c.device.answersTo(account)) {
 			victims = append(victims, c)
 		}
 	}

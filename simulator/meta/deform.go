@@ -39,7 +39,10 @@ func (n *Network) passOn(d *device, u *user, node binary.Node) {
 
 // mangle spoils a ciphertext, if it is to be spoilt.
 func (n *Network) mangle(d *device, u *user, id string, enc binary.Node) binary.Node {
-	s := about("message", "", jidText(d.jid), jidText(u.lid))
+	return n.mangleFor(about("message", "", jidText(d.jid), jidText(u.lid)), id, enc)
+}
+
+func (n *Network) mangleFor(s subject, id string, enc binary.Node) binary.Node {
 	first := enc.Attrs["count"] == nil
 	if n.strikes(FaultMangleAlways, s) == nil &&
 		!(first && (n.strikes(FaultMangle, s) != nil || n.misfortune("mangle", id, 0.01))) {

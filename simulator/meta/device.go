@@ -10,12 +10,14 @@ import (
 	"go.mau.fi/whatsmeow/types"
 )
 
-// device is the one device of an interop user: its keys, its connection and what waits for it.
+// device is what speaks over a connection: the one device of an interop user, or a linked device of a WhatsApp
+// user. It has keys, a connection and a queue of what waits for it.
 // The model's lock guards it.
 type device struct {
 	jid        types.JID
-	product    string // never changes, and may be read without the lock
-	enlistment *enlistment
+	product    string      // never changes, and may be read without the lock
+	enlistment *enlistment // of an interop user, nil for a linked device
+	companion  *companion  // of a linked device, nil for an interop user
 	keys       publicKeys
 	uploaded   bool // keys came over the chat connection at least once
 
@@ -79,7 +81,7 @@ func (n *Network) enqueue(d *device, node binary.Node) {
 	d.lastSeq++
 	kind, _ := node.Attrs["type"].(string)
 	q := &queued{node: node, seq: d.lastSeq, offline: !d.active,
-		key: queueKey(node.Tag, textOf(node.Attrs["id"]), textOf(node.Attrs["from"]), kind)}
+		key: queueKey(node.Tag, textOf(node.Attrs["id"]), otherSide(node.Attrs, "from"), kind)}
 	place := len(d.waiting)
 	if place > 0 && node.Tag == "receipt" && n.Profile() != Calm && n.roll("overtake", q.key) < 0.05 {
 		place--

@@ -42,6 +42,11 @@ type Network struct {
 	connections              map[int]*connection
 	lastConnection           int
 
+	groups     map[string]*group // by the part before the @
+	carried    map[string]stamp  // messages within WhatsApp that were taken, by sending device, recipient and id
+	usedRefs   map[string]bool   // codes for linking that were scanned
+	lastNotice int
+
 	tallyMu sync.Mutex
 	tally   map[string]int
 
@@ -72,6 +77,8 @@ func New(opts ...Option) (*Network, error) {
 		devices:     map[string]*device{},
 		connections: map[int]*connection{},
 		tally:       map[string]int{},
+
+		groups: map[string]*group{}, carried: map[string]stamp{}, usedRefs: map[string]bool{},
 
 		usersByPhone: map[string]*user{}, usersByLID: map[string]*user{}, usersByFBID: map[string]*user{},
 	}

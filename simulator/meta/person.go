@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
 )
 
@@ -43,6 +44,7 @@ type Person struct {
 	pings        []Ping
 	autoReceipts bool
 	scripts      []func(*Person, Heard)
+	chatPhone
 }
 
 // sentMessage is kept for those who could not read it.
@@ -73,6 +75,17 @@ type Heard struct {
 	// Time is the server's.
 	Time time.Time
 
+	// The rest is of chats within WhatsApp. Chat is the group, or the other side by hidden number; FromMe says
+	// that a linked device of the person's own sent it, Device which device of the sender.
+	Chat   string
+	FromMe bool
+	Device uint16
+	// Mentions are the addresses that the text mentions.
+	Mentions  []string
+	Forwarded bool
+	// Message is all of it, without the copy's wrapper.
+	Message *waE2E.Message
+
 	sts string
 }
 
@@ -95,7 +108,8 @@ const initialOneTimeKeys = 30
 
 func newPerson(n *Network, u *user) *Person {
 	p := &Person{n: n, user: u, index: map[string]int{}, arrived: make(chan struct{}, 1), changed: make(chan struct{}), sent: map[string]sentMessage{},
-		failures: map[string]int{}, typing: map[string]bool{}, autoReceipts: true}
+		failures: map[string]int{}, typing: map[string]bool{}, autoReceipts: true,
+		chatPhone: chatPhone{sentChats: map[string]*sentChat{}, keyHolders: map[string]map[string]bool{}, greeted: map[uint16]bool{}}}
 	p.renewSignal()
 	return p
 }
@@ -157,6 +171,9 @@ func (p *Person) resolve(to string) (types.JID, error) {
 // Say sends text to a provider's user, by text address or visible identifier, and returns
 // the message's id. An error means that the server did not take it.
 func (p *Person) Say(to, text string) (id string, err error) {
+	if p.inChat(to) {
+		return p.SendMessage(to, &waE2E.Message{Conversation: &text})
+	}
 	plaintext := encodeText(text)
 	if p.user.product == productMessenger {
 		plaintext = encodeMessenger(msgrText(text), nil)
@@ -166,6 +183,9 @@ func (p *Person) Say(to, text string) (id string, err error) {
 
 // Reply sends text that quotes a message the person heard.
 func (p *Person) Reply(to Heard, text string) (id string, err error) {
+	if to.Chat != "" {
+		return p.SendMessage(to.Chat, &waE2E.Message{ExtendedTextMessage: &waE2E.ExtendedTextMessage{Text: &text, ContextInfo: quoting(to)}})
+	}
 	plaintext := encodeReply(text, to.ID, to.From, to.Text)
 	if p.user.product == productMessenger {
 		plaintext = encodeMessenger(msgrText(text), value{"stanzaID": to.ID, "participant": to.From})
@@ -289,6 +309,10 @@ func (p *Person) acknowledge(id, kind string) error {
 	}
 	h := p.heard[index]
 	p.mu.Unlock()
+	if h.Chat != "" {
+		p.acknowledgeChat(h, kind)
+		return nil
+	}
 	to, err := parseJID(h.From)
 	if err != nil {
 		return err
@@ -303,6 +327,9 @@ func (p *Person) acknowledge(id, kind string) error {
 
 // Typing tells a provider's user that the person began or stopped typing.
 func (p *Person) Typing(to string, on bool) error {
+	if p.inChat(to) {
+		return p.typeInChat(to, on)
+	}
 	jid, err := p.resolve(to)
 	if err != nil {
 		return err

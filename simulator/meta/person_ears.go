@@ -59,6 +59,9 @@ func (p *Person) WaitReceipt(ctx context.Context, id, kind string) error {
 
 // WaitTyping waits until a provider's user is seen typing, or not typing any more.
 func (p *Person) WaitTyping(ctx context.Context, from string, on bool) error {
+	if p.inChat(from) {
+		return p.waitChatTyping(ctx, from, on)
+	}
 	jid, err := p.resolve(from)
 	if err != nil {
 		return err

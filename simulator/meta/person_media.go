@@ -151,7 +151,7 @@ func (p *Person) SendPreview(to, text string, preview Preview) (id string, err e
 
 // React puts an emoji on a message that the person heard; the empty one takes it back.
 func (p *Person) React(to Heard, emoji string) (id string, err error) {
-	return p.react(to.From, to.ID, false, emoji)
+	return p.react(orElse(to.Chat, to.From), to.ID, false, emoji)
 }
 
 // ReactToOwn puts an emoji on a message that the person sent.
@@ -160,6 +160,9 @@ func (p *Person) ReactToOwn(to, messageID, emoji string) (id string, err error) 
 }
 
 func (p *Person) react(to, messageID string, own bool, emoji string) (id string, err error) {
+	if p.inChat(to) {
+		return p.reactInChat(to, messageID, emoji)
+	}
 	jid, err := p.resolve(to)
 	if err != nil {
 		return "", err

@@ -173,4 +173,5 @@ func (p *Person) NewIdentity() {
 			}, Content: []binary.Node{{Tag: "identity"}}})
 		}
 	}
+	p.n.renewed(p.user, count)
 }

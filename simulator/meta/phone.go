@@ -48,6 +48,10 @@ func (p *Person) live() {
 }
 
 func (p *Person) handle(node binary.Node) {
+	if isChat(node) {
+		p.handleWithin(node)
+		return
+	}
 	switch node.Tag {
 	case "message":
 		p.handleMessage(node)

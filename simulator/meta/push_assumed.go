@@ -117,6 +117,9 @@ func (n *Network) PushEvents(integrator int, product string, events ...PushEvent
 
 // considerPush begins to call about a device that has stanzas waiting and no connection. The model must be locked.
 func (n *Network) considerPush(d *device) {
+	if d.companion != nil {
+		return
+	}
 	i := n.integrators[d.enlistment.Integrator]
 	if d.conn != nil || len(d.waiting) == 0 || i == nil || i.PushURL == "" || n.ctx.Err() != nil {
 		return

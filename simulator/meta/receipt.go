@@ -90,7 +90,7 @@ func (n *Network) acknowledged(d *device, node binary.Node) {
 	if refused {
 		n.refusals = append(n.refusals, Refusal{From: jidText(d.jid), Class: class, ID: id, Code: atoi(refusal, 0)})
 	}
-	n.settle(d, queueKey(class, id, textOf(node.Attrs["to"]), kind), func(q *queued) bool {
+	n.settle(d, queueKey(class, id, otherSide(node.Attrs, "to"), kind), func(q *queued) bool {
 		q.acked = true
 		return class != "message" || refused || q.retried
 	})

@@ -10,9 +10,13 @@ import (
 // fromClient takes one stanza of a client.
 func (n *Network) fromClient(c *connection, node binary.Node) {
 	n.mu.Lock()
-	d, over := c.device, c.over || (c.device != nil && c.device.conn != c)
+	d, pairing, over := c.device, c.pairing, c.over || (c.device != nil && c.device.conn != c)
 	n.mu.Unlock()
 	if over {
+		return
+	}
+	if d == nil && pairing != nil {
+		n.fromPairing(c, pairing, node)
 		return
 	}
 	if d == nil {
@@ -20,9 +24,14 @@ func (n *Network) fromClient(c *connection, node binary.Node) {
 		return
 	}
 	xmlns, _ := node.Attrs["xmlns"].(string)
-	s := about(node.Tag, xmlns, jidText(d.jid), textOf(node.Attrs["to"]))
+	s := about(node.Tag, xmlns, d.text(), textOf(node.Attrs["to"]))
 	if !n.addressed(d, node) {
 		n.refuse(c, node, codeMalformed)
+		return
+	}
+	if d.companion != nil {
+		n.fromLinked(c, d, node, s)
+		n.afterwards(c, s)
 		return
 	}
 	switch node.Tag {
@@ -39,7 +48,7 @@ func (n *Network) fromClient(c *connection, node binary.Node) {
 	case "presence", "ib":
 		n.benign(d, node)
 	default:
-		n.finding("unknown-stanza", fmt.Sprintf("%s: <%s>", jidText(d.jid), node.Tag))
+		n.finding("unknown-stanza", fmt.Sprintf("%s: <%s>", d.text(), node.Tag))
 	}
 	n.afterwards(c, s)
 }
@@ -49,7 +58,7 @@ func (n *Network) addressed(d *device, node binary.Node) bool {
 	for _, key := range []string{"to", "from", "participant", "recipient", "target"} {
 		if value, found := node.Attrs[key]; found {
 			if _, ok := value.(types.JID); !ok {
-				n.finding("string-jid", fmt.Sprintf("%s: <%s> %s is not encoded as an address", jidText(d.jid), node.Tag, key))
+				n.finding("string-jid", fmt.Sprintf("%s: <%s> %s is not encoded as an address", d.text(), node.Tag, key))
 				return false
 			}
 		}
@@ -86,13 +95,13 @@ func (n *Network) afterwards(c *connection, s subject) {
 func (n *Network) benign(d *device, node binary.Node) {
 	if node.Tag == "presence" {
 		if kind, _ := node.Attrs["type"].(string); kind == "subscribe" {
-			n.finding("no-presence-in-interop", jidText(d.jid)+": presence subscription")
+			n.finding("no-presence-in-interop", d.text()+": presence subscription")
 		}
 		return
 	}
 	for _, child := range node.GetChildren() {
 		if child.Tag != "offline_batch" && child.Tag != "unified_session" {
-			n.finding("unknown-stanza", fmt.Sprintf("%s: <ib><%s>", jidText(d.jid), child.Tag))
+			n.finding("unknown-stanza", fmt.Sprintf("%s: <ib><%s>", d.text(), child.Tag))
 		}
 	}
 }
@@ -100,7 +109,7 @@ func (n *Network) benign(d *device, node binary.Node) {
 // request answers an <iq>.
 func (n *Network) request(c *connection, d *device, node binary.Node, s subject) {
 	if id, _ := node.Attrs["id"].(string); id == "" {
-		n.finding("no-id", jidText(d.jid)+": <iq> without id")
+		n.finding("no-id", d.text()+": <iq> without id")
 		return
 	}
 	if kind, _ := node.Attrs["type"].(string); kind != "get" && kind != "set" {
@@ -118,6 +127,10 @@ func (n *Network) request(c *connection, d *device, node binary.Node, s subject)
 		return
 	}
 	content, code := n.answer(d, node, s.xmlns)
+	if d.companion != nil && d.gone() {
+		c.finish(requestResult(node, content...))
+		return
+	}
 	if code != 0 {
 		c.sendLater(requestError(node, code))
 		return
@@ -142,6 +155,9 @@ func (n *Network) passive(c *connection, d *device, node binary.Node) {
 
 // answer is what a request gets: content, or an error code.
 func (n *Network) answer(d *device, node binary.Node, xmlns string) ([]binary.Node, int) {
+	if d.companion != nil {
+		return n.answerLinked(d, node, xmlns)
+	}
 	kind, _ := node.Attrs["type"].(string)
 	var child binary.Node
 	if children := node.GetChildren(); len(children) > 0 {
@@ -165,7 +181,7 @@ func (n *Network) answer(d *device, node binary.Node, xmlns string) ([]binary.No
 	case "get w:interop wa_users":
 		return n.lookup(d, child)
 	}
-	n.finding("unserved-request", fmt.Sprintf("%s: <iq type=%s xmlns=%s><%s>", jidText(d.jid), kind, xmlns, child.Tag))
+	n.finding("unserved-request", fmt.Sprintf("%s: <iq type=%s xmlns=%s><%s>", d.text(), kind, xmlns, child.Tag))
 	return nil, codeUnserved
 }
 

@@ -21,13 +21,14 @@ type signalStore struct {
 	device     *store.Device
 	identities map[string][32]byte
 	sessions   map[string][]byte
+	senderKeys map[string][]byte // by [senderKeyID]
 	preKeys    map[uint32]*keys.PreKey
 	lastKey    uint32
 }
 
 func newSignalStore(registration uint32) *signalStore {
 	s := &signalStore{NoopStore: &store.NoopStore{}, identities: map[string][32]byte{},
-		sessions: map[string][]byte{}, preKeys: map[uint32]*keys.PreKey{}}
+		sessions: map[string][]byte{}, senderKeys: map[string][]byte{}, preKeys: map[uint32]*keys.PreKey{}}
 	identityKey := keys.NewKeyPair()
 	s.device = &store.Device{IdentityKey: identityKey, SignedPreKey: identityKey.CreateSignedPreKey(1), RegistrationID: registration}
 	s.device.SetAllStores(s)
@@ -84,6 +85,19 @@ func (s *signalStore) PutSession(_ context.Context, address string, record []byt
 	}
 	s.sessions[address] = record
 	return nil
+}
+
+func senderKeyID(group, sender string) string { return group + "/" + sender }
+
+// PutSenderKey implements [store.SenderKeyStore].
+func (s *signalStore) PutSenderKey(_ context.Context, group, sender string, key []byte) error {
+	s.senderKeys[senderKeyID(group, sender)] = key
+	return nil
+}
+
+// GetSenderKey implements [store.SenderKeyStore].
+func (s *signalStore) GetSenderKey(_ context.Context, group, sender string) ([]byte, error) {
+	return s.senderKeys[senderKeyID(group, sender)], nil
 }
 
 // GetPreKey implements [store.PreKeyStore].

@@ -28,7 +28,24 @@ type user struct {
 	reachableBy               map[int]bool // empty means everyone
 	blocked                   map[string]bool
 	pinged                    map[string]time.Time // by text address of who looked for the user
-	asked                     map[string]int       // retries that providers' clients asked of the phone
+	asked                     map[string]int       // retries that were asked of the phone, and those that a device of the user's asked for
+
+	chatAccount
+}
+
+// chatAccount is what the server knows of a user of chats within WhatsApp.
+type chatAccount struct {
+	companions    companions
+	lastDevice    uint16
+	keyIndexes    []byte // the phone's signed list of its devices
+	keyIndexesSet time.Time
+	privacy       map[string]string
+	about         string
+	aboutSet      time.Time
+	picture       *picture
+	present       bool
+	lastSeen      time.Time
+	watchers      map[*device]types.JID // who wants to know of the presence, and under which address
 }
 
 // WhatsApp is the person with a phone number, who is made on first use: in the region, with
@@ -54,7 +71,16 @@ func newUser(product, name string) *user {
 		product: product, name: name, country: "DE",
 		optedIn: map[int]bool{}, everOptedIn: map[int]bool{}, reachableBy: map[int]bool{}, blocked: map[string]bool{},
 		pinged: map[string]time.Time{}, asked: map[string]int{},
+		chatAccount: newChatAccount(),
 	}
+}
+
+func newChatAccount() chatAccount {
+	account := chatAccount{companions: companions{}, privacy: map[string]string{}, about: "Hey there! I am using WhatsApp."}
+	for _, name := range privacyCategories() {
+		account.privacy[name] = "all"
+	}
+	return account
 }
 
 // settleIn gives a user who has an address a phone that lives. The model must be locked.
