@@ -82,7 +82,9 @@ func TestLinkedTypingAndReading(t *testing.T) {
 	require.NoError(t, c.SendChatPresence(within(t), m.Info.Chat, types.ChatPresenceComposing, ""))
 	require.NoError(t, bob.WaitTyping(within(t), anna.LID(), true))
 	require.NoError(t, bob.Typing(anna.LID(), true))
-	awaitEvent(c, func(p *events.ChatPresence) bool { return p.State == types.ChatPresenceComposing && p.Sender.User == bob.user.lid.User })
+	awaitEvent(c, func(p *events.ChatPresence) bool {
+		return p.State == types.ChatPresenceComposing && p.Sender.User == bob.user.lid.User
+	})
 
 	id, err = bob.Say(anna.LID(), "again")
 	require.NoError(t, err)
@@ -232,4 +234,3 @@ func TestCodesThatCannotBeScanned(t *testing.T) {
 	require.ErrorIs(t, err, errQRUsed)
 	awaitEvent(c, any1[*events.Connected])
 }
-
