@@ -9,28 +9,48 @@ import (
 	"causeway/portal"
 )
 
-// HandleMatrixEdit implements [bridgev2.EditHandlingNetworkAPI]: the network knows no edits, so the new text is
-// sent as a correction that quotes the old one.
+// HandleMatrixEdit implements [bridgev2.EditHandlingNetworkAPI]. Where the network knows no edits, or not of such a
+// message, the new text is sent as a correction that quotes the old one.
 func (c *Client) HandleMatrixEdit(ctx context.Context, msg *bridgev2.MatrixEdit) error {
 	return c.settled(ctx, msg.Portal, func() error {
 		target := portal.ReplyTarget(msg.EditTarget, msg.Portal.PortalKey)
 		if target == nil || target.Sender != c.self {
 			return errNotHere
 		}
+		work := errand{room: msg.Portal, event: msg.Event}
+		if c.can().Edits && !portal.IsFile(msg.Content) {
+			content, err := portal.Correction(msg.Content, "")
+			if err != nil {
+				return err
+			}
+			return c.hand(ctx, work, network.Edit{Target: *target, Sent: msg.EditTarget.Timestamp, Content: content}, nil)
+		}
 		content, err := portal.Correction(msg.Content, textCorrection)
 		if err != nil {
 			return err
 		}
-		return c.hand(ctx, errand{room: msg.Portal, event: msg.Event}, content, target)
+		return c.hand(ctx, work, content, target)
 	})
 }
 
-// HandleMatrixMessageRemove implements [bridgev2.RedactionHandlingNetworkAPI]: nothing is sent, as the network cannot
-// delete, and the room says so.
+// HandleMatrixMessageRemove implements [bridgev2.RedactionHandlingNetworkAPI]. Where the network cannot delete, nothing
+// is sent, and the room says so. What somebody else wrote stays with them.
 func (c *Client) HandleMatrixMessageRemove(ctx context.Context, msg *bridgev2.MatrixMessageRemove) error {
 	target := portal.ReplyTarget(msg.TargetMessage, msg.Portal.PortalKey)
-	if target != nil && target.Sender == c.self {
+	if target == nil || target.Sender != c.self {
+		return nil
+	}
+	if !c.can().Removals {
 		c.say(ctx, msg.Portal, textKeepsCopy)
+		return nil
+	}
+	err := c.hand(ctx, errand{room: msg.Portal, event: msg.Event}, network.Remove{Target: *target, Sent: msg.TargetMessage.Timestamp}, nil)
+	if ahead := portal.AheadOf(msg.TargetMessage); err == nil && ahead != nil {
+		work := errand{room: msg.Portal, event: msg.Event, part: partAhead}
+		err = c.hand(ctx, work, network.Remove{Target: *ahead, Sent: msg.TargetMessage.Timestamp}, nil)
+	}
+	if err != nil {
+		return statusOf(err, c.self.Network)
 	}
 	return nil
 }

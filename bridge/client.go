@@ -215,8 +215,11 @@ func (c *Client) GetUserID() networkid.UserID { return puppet.ID(c.self) }
 
 // GetCapabilities implements [bridgev2.NetworkAPI].
 func (c *Client) GetCapabilities(_ context.Context, room *bridgev2.Portal) *event.RoomFeatures {
-	return portal.Features(c.reacts(room))
+	return portal.Features(c.can(), c.reacts(room))
 }
+
+// can is what the login's chats carry.
+func (c *Client) can() portal.Abilities { return portal.AbilitiesOf(c.self.Network) }
 
 // CustomizePersonalFilteringSpace names the space after the network.
 func (c *Client) CustomizePersonalFilteringSpace(req *mautrix.ReqCreateRoom) {

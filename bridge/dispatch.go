@@ -80,8 +80,13 @@ func (c *Client) messageArrived(ctx context.Context, e network.MessageEvent) err
 	if err != nil {
 		return err
 	}
-	if reaction, ok := msg.Content.(network.Reaction); ok {
-		return c.reactionArrived(ctx, msg, reaction)
+	switch content := msg.Content.(type) {
+	case network.Reaction:
+		return c.reactionArrived(ctx, msg, content)
+	case network.Edit:
+		return c.editArrived(ctx, msg, content)
+	case network.Remove:
+		return c.removalArrived(ctx, msg, content)
 	}
 	var failure error
 	meta := c.meta(ctx, bridgev2.RemoteEventMessageUpsert, msg.ID.Conversation, msg.ID.Sender)

@@ -56,7 +56,7 @@ func (c *Client) pack(ctx context.Context, content *event.MessageEventContent, f
 		return parcel{}, err
 	}
 	converter := c.connector.converter
-	decided, err := portal.FileFromMatrix(content, found, converter.Available())
+	decided, err := portal.FileFromMatrix(content, found, c.can(), converter.Available())
 	if err != nil {
 		return parcel{}, err
 	}
@@ -66,7 +66,7 @@ func (c *Client) pack(ctx context.Context, content *event.MessageEventContent, f
 		decided = portal.AsDocument(content, found, decided)
 		ready, size, clean = file, found.Size, func() {}
 	}
-	decided = decided.For(c.self.Network)
+	decided = decided.For(c.can())
 	decided.Media.Size = size
 	c.adorn(ctx, &decided.Media, ready)
 	decided.Media.Open = func(context.Context) (io.ReadCloser, error) {

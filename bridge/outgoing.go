@@ -67,15 +67,16 @@ func (c *Client) deliver(ctx context.Context, msg *bridgev2.MatrixMessage) error
 func (c *Client) deliverFile(ctx context.Context, work errand, replyTo *network.MessageID) error {
 	return c.withFile(ctx, work.message.Content, func(p parcel) (err error) {
 		apart := p.apart
-		if replyTo != nil && !portal.CarriesReply(p.media) && apart == "" {
+		if replyTo != nil && !c.can().CarriesReply(p.media) && apart == "" {
 			apart = textReplyAhead
 		}
 		if apart != "" {
 			ahead := errand{room: work.room, event: work.event, part: partAhead}
-			if err := c.hand(ctx, ahead, network.Text{Body: apart}, replyTo); err != nil {
+			id, err := c.handOver(ctx, ahead, network.Text{Body: apart}, replyTo)
+			if err != nil {
 				return err
 			}
-			replyTo = nil
+			work.ahead, replyTo = id.String(), nil
 		}
 		if p.media.Reference, err = json.Marshal(work.message.Content); err != nil {
 			return fmt.Errorf("failed to remember where a file is: %w", err)
@@ -96,19 +97,26 @@ type errand struct {
 	event *event.Event
 	// message is the event where answers may refer to it, nil otherwise.
 	message *bridgev2.MatrixMessage
-	// part tells apart the messages that one event becomes.
-	part int
+	// part tells apart the messages that one event becomes; ahead is the id of the one that went before this one.
+	part  int
+	ahead string
 }
 
 // hand gives a message to the outbox. The id comes from the Matrix event, so that the network sees
 // one message however often it is sent, also by a later run of the program.
 func (c *Client) hand(ctx context.Context, work errand, content network.Content, replyTo *network.MessageID) error {
+	_, err := c.handOver(ctx, work, content, replyTo)
+	return err
+}
+
+// handOver is [Client.hand] with the id that the message has got.
+func (c *Client) handOver(ctx context.Context, work errand, content network.Content, replyTo *network.MessageID) (network.MessageID, error) {
 	conversation, err := portal.Conversation(work.room.PortalKey)
 	if err != nil {
-		return fmt.Errorf("failed to read the room's conversation: %w", err)
+		return network.MessageID{}, fmt.Errorf("failed to read the room's conversation: %w", err)
 	}
 	if c.isBlocked(conversation) {
-		return errBlocked
+		return network.MessageID{}, errBlocked
 	}
 	out := delivery.Outgoing{
 		Login: c.login.ID, Event: work.event, Part: work.part, NewID: c.product.newID,
@@ -119,12 +127,11 @@ func (c *Client) hand(ctx context.Context, work errand, content network.Content,
 	if work.message != nil {
 		out.Save = func(ctx context.Context, id network.MessageID) error {
 			return delivery.SaveMapping(ctx, work.message, &bridgedb.Message{
-				ID: portal.MessageID(id), SenderID: puppet.ID(c.self), Metadata: &portal.MessageMetadata{},
+				ID: portal.MessageID(id), SenderID: puppet.ID(c.self), Metadata: &portal.MessageMetadata{Ahead: work.ahead},
 			})
 		}
 	}
-	_, err = c.connector.accept(ctx, out)
-	return err
+	return c.connector.accept(ctx, out)
 }
 
 // sender is a login's client as the outbox uses it: each attempt is bounded, and users' files are fetched for it.

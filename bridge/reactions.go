@@ -47,7 +47,7 @@ func (c *Client) reactionArrived(ctx context.Context, msg network.Message, react
 // learnReactions notes that the other side knows reactions, and tells the room.
 func (c *Client) learnReactions(ctx context.Context, room *bridgev2.Portal) {
 	metadata := metadataOf(room)
-	if metadata.Reactions || room.MXID == "" {
+	if metadata.Reactions || c.can().Reactions || room.MXID == "" {
 		return
 	}
 	metadata.Reactions = true
@@ -63,7 +63,7 @@ func (c *Client) reacts(room *bridgev2.Portal) bool {
 	case ReactionsOff:
 		return false
 	}
-	return metadataOf(room).Reactions
+	return c.can().Reactions || metadataOf(room).Reactions
 }
 
 // PreHandleMatrixReaction implements [bridgev2.ReactionHandlingNetworkAPI].

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -62,8 +63,9 @@ func IsFile(content *event.MessageEventContent) bool {
 	return content.MsgType.IsMedia()
 }
 
-// FileFromMatrix decides what a user's file becomes. Errors wrap [network.ErrTooLarge] and [network.ErrUnsupported].
-func FileFromMatrix(content *event.MessageEventContent, found Found, converter bool) (File, error) {
+// FileFromMatrix decides what a user's file becomes in a chat that can do something, with or without a converter. Errors
+// wrap [network.ErrTooLarge] and [network.ErrUnsupported].
+func FileFromMatrix(content *event.MessageEventContent, found Found, can Abilities, converter bool) (File, error) {
 	switch {
 	case found.Size == 0:
 		return File{}, fmt.Errorf("failed to convert an empty file: %w", network.ErrUnsupported)
@@ -77,7 +79,7 @@ func FileFromMatrix(content *event.MessageEventContent, found Found, converter b
 	if utf8.RuneCountInString(caption) > MaxTextLength {
 		return File{}, fmt.Errorf("failed to convert a caption of over %d characters: %w", MaxTextLength, network.ErrTooLarge)
 	}
-	kind, plan := planFor(content, found)
+	kind, plan := planFor(content, found, can)
 	file := File{Plan: plan, Media: network.Media{Kind: kind, MIME: sentType(plan, found.MIME), Caption: caption}}
 	if plan != Pass && (!converter || found.TooBig || plan == ToVideo && found.Size > maxTranscoded) {
 		return AsDocument(content, found, file), nil
@@ -104,9 +106,9 @@ func AsDocument(content *event.MessageEventContent, found Found, file File) File
 	}}
 }
 
-// For is the file as a network takes it: Messenger's documents have no room for a text (docs/protocol.md#messenger).
-func (f File) For(n network.Network) File {
-	if n == network.Messenger && f.Media.Kind == network.Document && f.Apart == "" {
+// For is the file as a chat takes it that can do something: not all have room for the text of a document.
+func (f File) For(can Abilities) File {
+	if !can.Captions && f.Media.Kind == network.Document && f.Apart == "" {
 		f.Media.Caption, f.Apart = "", f.Media.Caption
 	}
 	return f
@@ -121,18 +123,18 @@ func CarriesCaption(kind network.MediaKind) bool {
 	return false
 }
 
-// CarriesReply says whether content can say what it replies to (docs/protocol.md#subset).
-func CarriesReply(content network.Content) bool {
-	switch content := content.(type) {
-	case network.Text:
-		return true
-	case network.Media:
-		return content.Kind == network.Image
-	}
-	return false
+// CarriesReply says whether media can say what it replies to.
+func (can Abilities) CarriesReply(media network.Media) bool {
+	return can.Quotes || media.Kind == network.Image
 }
 
-func planFor(content *event.MessageEventContent, found Found) (network.MediaKind, Plan) {
+// stickerTypes are what stickers can be where there are any (docs/protocol.md#messenger).
+func stickerTypes() []string { return []string{"image/webp", "image/png"} }
+
+func planFor(content *event.MessageEventContent, found Found, can Abilities) (network.MediaKind, Plan) {
+	if content.MsgType == event.CapMsgSticker && can.Stickers && slices.Contains(stickerTypes(), found.MIME) && found.Size <= MaxImage {
+		return network.Sticker, Pass
+	}
 	switch content.MsgType {
 	case event.MsgImage, event.CapMsgSticker:
 		return planImage(content, found)

@@ -47,6 +47,10 @@ func MediaToMatrix(media network.Media, file Uploaded, thumbnail *Uploaded) *bri
 			MimeType: thumbnail.MIME, Size: int(thumbnail.Size), Width: thumbnail.Width, Height: thumbnail.Height,
 		}
 	}
+	if content.MsgType == event.CapMsgSticker {
+		content.MsgType, content.Body = "", string(media.Kind)
+		return &bridgev2.ConvertedMessagePart{Type: event.EventSticker, Content: content, DBMetadata: &MessageMetadata{}}
+	}
 	name := media.FileName
 	if name == "" {
 		name = string(media.Kind)
@@ -89,9 +93,12 @@ func setFile(content *event.MessageEventContent, file Uploaded) {
 func messageType(kind network.MediaKind, mime string) event.MessageType {
 	family, _, _ := strings.Cut(mime, "/")
 	switch kind {
-	case network.Image:
+	case network.Image, network.Sticker:
 		switch mime {
 		case "image/jpeg", "image/png", "image/gif", "image/webp":
+			if kind == network.Sticker {
+				return event.CapMsgSticker
+			}
 			return event.MsgImage
 		}
 	case network.Video, network.GIF, network.VideoNote:

@@ -116,7 +116,7 @@ func TestFileFromMatrix(t *testing.T) {
 		"audio that is a pdf": {file(event.MsgAudio, spoken), portal.Found{MIME: "application/octet-stream"}, network.Document, portal.Pass, "application/octet-stream"},
 	} {
 		c.found.Size = max(c.found.Size, 1)
-		got, err := portal.FileFromMatrix(c.content, c.found, true)
+		got, err := portal.FileFromMatrix(c.content, c.found, portal.AbilitiesOf(network.WhatsApp), true)
 		require.NoError(t, err, name)
 		require.Equal(t, c.kind, got.Media.Kind, name)
 		require.Equal(t, c.plan, got.Plan, name)
@@ -124,7 +124,7 @@ func TestFileFromMatrix(t *testing.T) {
 		require.False(t, got.Reduced, name)
 		require.Equal(t, c.kind == network.Document, got.Media.FileName != "", name)
 
-		without, err := portal.FileFromMatrix(c.content, c.found, false)
+		without, err := portal.FileFromMatrix(c.content, c.found, portal.AbilitiesOf(network.WhatsApp), false)
 		require.NoError(t, err, name)
 		require.Equal(t, portal.Pass, without.Plan, name)
 		require.Equal(t, c.plan != portal.Pass, without.Reduced, name)
@@ -137,37 +137,54 @@ func TestFileFromMatrix(t *testing.T) {
 
 func TestCaptions(t *testing.T) {
 	found := portal.Found{MIME: "image/jpeg", Size: 1}
-	got, err := portal.FileFromMatrix(file(event.MsgImage, titled), found, true)
+	got, err := portal.FileFromMatrix(file(event.MsgImage, titled), found, portal.AbilitiesOf(network.WhatsApp), true)
 	require.NoError(t, err)
 	require.Equal(t, "the *sea*", got.Media.Caption)
 	require.Empty(t, got.Apart)
 
-	got, err = portal.FileFromMatrix(file(event.MsgAudio, spoken, titled), portal.Found{MIME: "audio/ogg; codecs=opus", Size: 1}, true)
+	got, err = portal.FileFromMatrix(file(event.MsgAudio, spoken, titled), portal.Found{MIME: "audio/ogg; codecs=opus", Size: 1}, portal.AbilitiesOf(network.WhatsApp), true)
 	require.NoError(t, err)
 	require.Empty(t, got.Media.Caption)
 	require.Equal(t, "the *sea*", got.Apart, "sound has no caption")
 	require.Equal(t, 2*time.Second, got.Media.Duration)
 	require.Equal(t, []byte{0, 50, 100, 0}, got.Media.Waveform)
 
-	got, err = portal.FileFromMatrix(file(event.CapMsgSticker, titled), found, true)
+	got, err = portal.FileFromMatrix(file(event.CapMsgSticker, titled), found, portal.AbilitiesOf(network.WhatsApp), true)
 	require.NoError(t, err)
 	require.Empty(t, got.Media.Caption, "the text of a sticker describes it")
 
-	_, err = portal.FileFromMatrix(file(event.MsgImage, func(c *event.MessageEventContent) { c.Body = strings.Repeat("a", portal.MaxTextLength+1) }), found, true)
+	_, err = portal.FileFromMatrix(file(event.MsgImage, func(c *event.MessageEventContent) { c.Body = strings.Repeat("a", portal.MaxTextLength+1) }), found, portal.AbilitiesOf(network.WhatsApp), true)
 	require.ErrorIs(t, err, network.ErrTooLarge)
-	_, err = portal.FileFromMatrix(file(event.MsgImage), portal.Found{MIME: "image/jpeg", Size: portal.MaxFile + 1}, true)
+	_, err = portal.FileFromMatrix(file(event.MsgImage), portal.Found{MIME: "image/jpeg", Size: portal.MaxFile + 1}, portal.AbilitiesOf(network.WhatsApp), true)
 	require.ErrorIs(t, err, network.ErrTooLarge)
-	_, err = portal.FileFromMatrix(file(event.MsgImage), portal.Found{MIME: "image/jpeg"}, true)
+	_, err = portal.FileFromMatrix(file(event.MsgImage), portal.Found{MIME: "image/jpeg"}, portal.AbilitiesOf(network.WhatsApp), true)
 	require.ErrorIs(t, err, network.ErrUnsupported)
 }
 
 func TestWhatCarriesReplies(t *testing.T) {
-	require.True(t, portal.CarriesReply(network.Text{}))
-	require.True(t, portal.CarriesReply(network.Media{Kind: network.Image}))
-	for _, kind := range []network.MediaKind{network.Video, network.GIF, network.VideoNote, network.Audio, network.Voice, network.Document} {
-		require.False(t, portal.CarriesReply(network.Media{Kind: kind}), kind)
+	onWhatsApp, onMessenger := portal.AbilitiesOf(network.WhatsApp), portal.AbilitiesOf(network.Messenger)
+	require.True(t, onWhatsApp.CarriesReply(network.Media{Kind: network.Image}))
+	require.False(t, onWhatsApp.CarriesReply(network.Media{Kind: network.Video}))
+	require.True(t, onMessenger.CarriesReply(network.Media{Kind: network.Video}))
+}
+
+func TestStickersOnMessengerStayStickers(t *testing.T) {
+	for _, mime := range []string{"image/webp", "image/png"} {
+		got, err := portal.FileFromMatrix(file(event.CapMsgSticker, titled), portal.Found{MIME: mime, Size: 1}, portal.AbilitiesOf(network.Messenger), false)
+		require.NoError(t, err)
+		require.Equal(t, portal.File{Plan: portal.Pass, Media: network.Media{Kind: network.Sticker, MIME: mime}}, got)
 	}
-	require.False(t, portal.CarriesReply(network.Reaction{}))
+	got, err := portal.FileFromMatrix(file(event.CapMsgSticker), portal.Found{MIME: "image/jpeg", Size: 1}, portal.AbilitiesOf(network.Messenger), false)
+	require.NoError(t, err)
+	require.Equal(t, network.Image, got.Media.Kind)
+
+	part := portal.MediaToMatrix(network.Media{Kind: network.Sticker}, portal.Uploaded{URL: "mxc://a/b", MIME: "image/webp"}, nil)
+	require.Equal(t, event.EventSticker, part.Type)
+	require.Equal(t, "sticker", part.Content.Body)
+	require.Empty(t, part.Content.MsgType)
+	part = portal.MediaToMatrix(network.Media{Kind: network.Sticker}, portal.Uploaded{URL: "mxc://a/b", MIME: "application/octet-stream"}, nil)
+	require.Equal(t, event.EventMessage, part.Type)
+	require.Equal(t, event.MsgFile, part.Content.MsgType, "what its bytes do not confirm is an attachment")
 }
 
 func TestWaveform(t *testing.T) {
@@ -203,32 +220,49 @@ func TestFileNames(t *testing.T) {
 }
 
 func TestFeaturesTellTheTruth(t *testing.T) {
-	features := portal.Features(true)
-	require.True(t, features.Reaction.Full())
-	require.Equal(t, 1, features.ReactionCount)
-	require.NotEqual(t, features.ID, portal.Features(false).ID)
-	require.False(t, portal.Features(false).Reaction.Partial())
-	require.False(t, features.Delete.Partial(), "the other side keeps its copy")
-	require.False(t, features.Edit.Full(), "the other side sees a correction")
-	require.Nil(t, features.DisappearingTimer)
-	require.False(t, features.Thread.Partial())
-	for kind, feature := range features.File {
-		for mime, level := range feature.MimeTypes {
-			if mime == "*/*" || !level.Full() {
-				continue
+	ids := map[string]bool{}
+	for _, n := range []network.Network{network.WhatsApp, network.Messenger} {
+		can := portal.AbilitiesOf(n)
+		features, without := portal.Features(can, true), portal.Features(can, false)
+		require.True(t, features.Reaction.Full())
+		require.Equal(t, 1, features.ReactionCount)
+		require.False(t, without.Reaction.Partial())
+		ids[features.ID], ids[without.ID] = true, true
+		require.Equal(t, can.Removals, features.Delete.Partial(), "where the other side keeps its copy, nothing is deleted")
+		require.Equal(t, can.Removals, !features.DeleteForMe)
+		require.Equal(t, can.Edits, features.Edit.Full(), "a correction is not an edit")
+		require.True(t, features.Edit.Partial())
+		require.Equal(t, can.Captions, features.File[event.MsgFile].Caption.Full())
+		require.Equal(t, can.Stickers, features.File[event.CapMsgSticker].MimeTypes["image/webp"].Full())
+		require.Nil(t, features.DisappearingTimer)
+		require.False(t, features.Thread.Partial())
+		for kind, feature := range features.File {
+			for mime, level := range feature.MimeTypes {
+				if mime != "*/*" && level.Full() {
+					requirePasses(t, can, kind, mime)
+				}
 			}
-			content := file(kind)
-			switch kind {
-			case event.CapMsgVoice:
-				content = file(event.MsgAudio, spoken)
-			case event.CapMsgGIF:
-				content = file(event.MsgVideo, looping)
-			}
-			got, err := portal.FileFromMatrix(content, portal.Found{MIME: mime, Size: 1}, false)
-			require.NoError(t, err)
-			require.Equal(t, portal.Pass, got.Plan, "%s as %s", mime, kind)
-			require.NotEqual(t, network.Document, got.Media.Kind, "%s as %s", mime, kind)
 		}
+	}
+	require.Len(t, ids, 4, "rooms are told of each difference")
+}
+
+// requirePasses holds a claim of the features against what becomes of such a file.
+func requirePasses(t *testing.T, can portal.Abilities, kind event.MessageType, mime string) {
+	t.Helper()
+	content := file(kind)
+	switch kind {
+	case event.CapMsgVoice:
+		content = file(event.MsgAudio, spoken)
+	case event.CapMsgGIF:
+		content = file(event.MsgVideo, looping)
+	}
+	got, err := portal.FileFromMatrix(content, portal.Found{MIME: mime, Size: 1}, can, false)
+	require.NoError(t, err)
+	require.Equal(t, portal.Pass, got.Plan, "%s as %s", mime, kind)
+	require.NotEqual(t, network.Document, got.Media.Kind, "%s as %s", mime, kind)
+	if kind == event.CapMsgSticker {
+		require.Equal(t, network.Sticker, got.Media.Kind)
 	}
 }
 

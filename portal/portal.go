@@ -68,6 +68,21 @@ func (m *Metadata) Reserved() bool {
 type MessageMetadata struct {
 	// Placeholder says that the message stands for content that could not be opened yet.
 	Placeholder bool `json:"placeholder,omitempty"`
+	// Ahead is the network's id of the message that took what a file has no room for; it goes when the file goes.
+	Ahead string `json:"ahead,omitempty"`
+}
+
+// AheadOf is the message that was sent ahead of a bridged one, nil if none was.
+func AheadOf(message *database.Message) *network.MessageID {
+	metadata, ok := message.Metadata.(*MessageMetadata)
+	if !ok || metadata.Ahead == "" {
+		return nil
+	}
+	id, err := network.ParseMessageID(metadata.Ahead)
+	if err != nil {
+		return nil
+	}
+	return &id
 }
 
 // ReplyTarget is the network's id of a message that is replied to, nil unless it
