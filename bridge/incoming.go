@@ -17,6 +17,7 @@ import (
 	"maunium.net/go/mautrix/event"
 
 	"causeway/convert"
+	"causeway/failpoint"
 	"causeway/network"
 	"causeway/portal"
 )
@@ -174,7 +175,7 @@ func (c *Client) fetch(ctx context.Context, room *bridgev2.Portal, intent bridge
 			return nil, err
 		}
 		defer in.Close()
-		file, err = receive(&watched{in: in, clock: clock}, out, media.MIME)
+		file, err = receive(failpoint.Reader(failpoint.MediaToMatrix, &watched{in: in, clock: clock}), out, media.MIME)
 		clock.Stop()
 		if err != nil {
 			return nil, err

@@ -108,6 +108,10 @@ func (in *Inbox) store(ctx context.Context, row database.InboxRow) error {
 	if err := failpoint.Hit(failpoint.InboxBeforeCommit); err != nil {
 		return err
 	}
+	if failpoint.Without(failpoint.Journal) {
+		in.lanes.push(database.InboxLane{Chat: row.Chat, Receiver: row.Receiver}, row)
+		return nil
+	}
 	var added atomic.Bool
 	err := in.d.writer.do(ctx, func(ctx context.Context) error {
 		isNew, err := in.d.journal.AddInbox(ctx, row)

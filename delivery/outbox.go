@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
@@ -252,6 +253,9 @@ func (out *Outbox) send(ctx context.Context, row *outgoing) (sent network.Sent, 
 	client, err := out.d.bridge.Client(ctx, networkid.UserLoginID(row.Login))
 	if err != nil {
 		return sent, err
+	}
+	if failpoint.Without(failpoint.SteadyIDs) {
+		message.ID.ID = client.NewMessageID([]byte(rand.Text()))
 	}
 	if err = failpoint.Hit(failpoint.OutboxBeforeSend); err != nil {
 		return sent, fmt.Errorf("%w: %w", network.ErrNotConnected, err)

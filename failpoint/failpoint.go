@@ -14,11 +14,17 @@ var ErrInjected = errors.New("failure injected at a failpoint")
 
 // The points on the way from a network to Matrix.
 const (
+	// FrameRead: a message's stanza is off the socket, nothing is done with it yet.
+	FrameRead = "R1"
+	// OpenBefore: about to decrypt.
+	OpenBefore = "R2"
+	// OpenRatcheted: decrypted, and the ratchet's step is written in a transaction that is not committed.
+	OpenRatcheted = "R3"
 	// InboxBeforeCommit: the event is normalised, its row not committed.
 	InboxBeforeCommit = "R4"
 	// InboxCommitted: the row is committed, the network has no acknowledgement yet.
 	InboxCommitted = "R5"
-	// InboxAcked: the handler has told its caller that the event is taken for good.
+	// InboxAcked: the network has the acknowledgement.
 	InboxAcked = "R6"
 	// SendBefore: about to ask the homeserver.
 	SendBefore = "R7"
@@ -28,6 +34,8 @@ const (
 	SendUsed = "R9"
 	// InboxBeforeDone: bridgev2 has its rows, ours is still open.
 	InboxBeforeDone = "R10"
+	// MediaToMatrix: some of a file is on its way to the homeserver, not all.
+	MediaToMatrix = "R11"
 	// RoomCreated: the homeserver has made the room, no row names it.
 	RoomCreated = "R12"
 	// RedactOrEdit: about to send a redaction or an edit.
@@ -48,10 +56,26 @@ const (
 	OutboxWritten = "M5"
 	// OutboxBeforeSend: about to hand the message to the network's client.
 	OutboxBeforeSend = "M6"
+	// FrameWritten: the message's stanza is on the socket, its acknowledgement has not come.
+	FrameWritten = "M7"
 	// OutboxAcked: the network has acknowledged, our row does not say so yet.
 	OutboxAcked = "M8"
 	// OutboxBeforeMapping: the outbox row is there, bridgev2's message row is not.
 	OutboxBeforeMapping = "M9"
 	// OutboxBeforeStatus: the outcome is recorded, the author has not been told.
 	OutboxBeforeStatus = "M10"
+	// MediaToNetwork: some of a file is with the media host, not all.
+	MediaToNetwork = "M11"
+)
+
+// The points of being a provider.
+const (
+	// ConsentGiven: a user's yes is recorded, nothing is asked of the network yet.
+	ConsentGiven = "P1"
+	// TokenIssued: a token is signed, and nobody has it yet.
+	TokenIssued = "P2"
+	// PushStored: what the network calls about is stored, the call not answered.
+	PushStored = "P3"
+	// MediaStored: a file is on the media host, and its path not given out.
+	MediaStored = "P4"
 )

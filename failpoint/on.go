@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,6 +23,8 @@ const (
 	EnvSchedule = "CAUSEWAY_FAILPOINTS"
 	// EnvSeed holds the decimal seed for probabilities, zero by default.
 	EnvSeed = "CAUSEWAY_FAILPOINT_SEED"
+	// EnvWithout holds the names of means that the process does without, separated by commas.
+	EnvWithout = "CAUSEWAY_WITHOUT"
 )
 
 // rule says what happens at one point.
@@ -112,6 +115,11 @@ func Hit(name string) error {
 	default:
 		return fmt.Errorf("%w: %s", ErrInjected, name)
 	}
+}
+
+// Without says whether a means is taken away from this process.
+func Without(means string) bool {
+	return slices.Contains(strings.Split(os.Getenv(EnvWithout), ","), means)
 }
 
 func armFromEnvironment() {

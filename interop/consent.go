@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"causeway/database"
+	"causeway/failpoint"
 	"causeway/network"
 )
 
@@ -91,6 +92,9 @@ func (p *Provider) Consent(ctx context.Context, user string, n network.Network, 
 	})
 	if err != nil {
 		return Consent{}, fmt.Errorf("failed to record consent: %w", err)
+	}
+	if err = failpoint.Hit(failpoint.ConsentGiven); err != nil {
+		return Consent{}, err
 	}
 	return Consent{ID: row.ID, User: user, Network: n, TermsVersion: row.TermsVersion, Country: country, GivenAt: row.GivenAt}, nil
 }

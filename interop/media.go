@@ -20,6 +20,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"causeway/database"
+	"causeway/failpoint"
 	"causeway/network"
 )
 
@@ -127,6 +128,9 @@ func (p *Provider) host(ctx context.Context, owner network.Address, ciphertext i
 	if err = h.store(ctx, row, ciphertext); err != nil {
 		// The caller may be gone already; what is left must go all the same.
 		return "", errors.Join(err, h.db.DeleteMedia(context.WithoutCancel(ctx), row.ID), h.remove(row.ID))
+	}
+	if err = failpoint.Hit(failpoint.MediaStored); err != nil {
+		return "", err
 	}
 	return h.paths.Load().DirectPath(*row)
 }

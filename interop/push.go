@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"causeway/database"
+	"causeway/failpoint"
 	"causeway/network"
 )
 
@@ -134,6 +135,9 @@ func (p *pushReceiver) take(ctx context.Context, call pushCall) ([]byte, error) 
 		return nil, err
 	}
 	p.remind()
+	if err := failpoint.Hit(failpoint.PushStored); err != nil {
+		return nil, err
+	}
 	return p.format.Load().Answer(unknown)
 }
 

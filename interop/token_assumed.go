@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"causeway/failpoint"
 	"causeway/network"
 )
 
@@ -112,7 +113,11 @@ func (i *issuer) Mint(purpose Purpose, product network.Network, bearer Bearer) (
 	if purpose == PurposeConnect {
 		c.AccountID = bearer.AccountID
 	}
-	return i.sign(c)
+	token, err := i.sign(c)
+	if err == nil {
+		err = failpoint.Hit(failpoint.TokenIssued)
+	}
+	return token, err
 }
 
 // describe fills in what a token says about its user.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"causeway/failpoint"
 	"causeway/network"
 )
 
@@ -38,7 +39,7 @@ func (a *Account) Host(ctx context.Context, media network.Media, class MediaType
 	if file, err = SealMedia(spool, plain, class); err != nil {
 		return file, err
 	}
-	ciphertext := io.NewSectionReader(spool, 0, file.EncSize)
+	ciphertext := failpoint.Reader(failpoint.MediaToNetwork, io.NewSectionReader(spool, 0, file.EncSize))
 	if file.Path, err = a.login.Upload(ctx, ciphertext, file.EncSize, [32]byte(file.EncSHA256)); err != nil {
 		return file, fmt.Errorf("failed to host a file: %w", err)
 	}

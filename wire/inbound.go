@@ -10,6 +10,7 @@ import (
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
 
+	"causeway/failpoint"
 	"causeway/network"
 )
 
@@ -79,6 +80,9 @@ func (l *link) refillPreKeys(ctx context.Context) error {
 
 // message opens an envelope and hands the message on; only then it is confirmed.
 func (l *link) message(ctx context.Context, node *waBinary.Node) error {
+	if err := failpoint.Hit(failpoint.FrameRead); err != nil {
+		return err
+	}
 	in, envelope, refusal := l.readMessage(node)
 	if refusal != 0 {
 		l.inside.SendAck(ctx, node, refusal)
@@ -178,7 +182,7 @@ func (l *link) confirm(ctx context.Context, node *waBinary.Node, in Incoming) er
 	if err != nil {
 		return fmt.Errorf("failed to confirm a message: %w", err)
 	}
-	return nil
+	return failpoint.Hit(failpoint.InboxAcked)
 }
 
 // unopened reports a message that could not be decrypted and asks its sender for it again.

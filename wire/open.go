@@ -14,6 +14,8 @@ import (
 	"go.mau.fi/libsignal/state/record"
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
+
+	"causeway/failpoint"
 )
 
 var (
@@ -48,11 +50,17 @@ func (s *signalState) open(ctx context.Context, device *store.Device, from types
 		out.plaintext = plaintext
 		return out, nil
 	}
+	if err = failpoint.Hit(failpoint.OpenBefore); err != nil {
+		return out, storeFailure("open a message", err)
+	}
 	err = s.change(ctx, func(ctx context.Context) error {
 		e := envelope{signal: s, device: device, from: from}
 		padded, err := e.decrypt(ctx, kind, ciphertext)
 		if err != nil {
 			return err
+		}
+		if err = failpoint.Hit(failpoint.OpenRatcheted); err != nil {
+			return storeFailure("open a message", err)
 		}
 		out.changed = e.changed
 		out.plaintext = padded

@@ -11,6 +11,7 @@ import (
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
 
+	"causeway/failpoint"
 	"causeway/network"
 )
 
@@ -136,6 +137,9 @@ func (l *link) ask(ctx context.Context, id string, node waBinary.Node) (*waBinar
 		}
 		return nil, fmt.Errorf("%w: %w", network.ErrOutcomeUnknown, err)
 	}
+	if err := l.written(node); err != nil {
+		return nil, err
+	}
 	timer := time.NewTimer(answerWait)
 	defer timer.Stop()
 	select {
@@ -151,6 +155,17 @@ func (l *link) ask(ctx context.Context, id string, node waBinary.Node) (*waBinar
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: %w", network.ErrOutcomeUnknown, ctx.Err())
 	}
+}
+
+// written marks that a message is on the socket.
+func (l *link) written(node waBinary.Node) error {
+	if node.Tag != "message" {
+		return nil
+	}
+	if err := failpoint.Hit(failpoint.FrameWritten); err != nil {
+		return fmt.Errorf("%w: %w", network.ErrOutcomeUnknown, err)
+	}
+	return nil
 }
 
 // queryError is an error answer to a query.

@@ -10,13 +10,18 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"causeway/e2e/crash"
 	"causeway/e2e/crash/checker"
@@ -55,7 +60,7 @@ func main() {
 	flag.StringVar(&f.profile, "profile", string(meta.Faults), "how much the network misbehaves: calm, timing or faults")
 	flag.StringVar(&f.dir, "dir", "", "where records and logs are kept; a folder that is removed after a good run if empty")
 	flag.BoolVar(&f.forget, "forget", true, "the homeserver forgets transaction ids at each kill")
-	flag.StringVar(&f.control, "control", "", "take a means away, and expect the run to be bad: early-answer or random-transactions")
+	flag.StringVar(&f.control, "control", "", fmt.Sprintf("take a means away, and expect the run to be bad: one of %q", crash.Controls()))
 	flag.StringVar(&f.again, "check", "", "judge this record of an earlier run and do nothing else")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -94,6 +99,8 @@ func run(ctx context.Context, f flags) error {
 	if err = stage.BuildBreakable(ctx, binary); err != nil {
 		return err
 	}
+	var group errgroup.Group // not with a context: a bad run on one database says nothing of the other
+	var printing sync.Mutex
 	for _, url := range urls {
 		name := "sqlite"
 		if url != "" {
@@ -101,11 +108,13 @@ func run(ctx context.Context, f flags) error {
 		}
 		options := crash.Options{
 			Binary: binary, Dir: filepath.Join(dir, name), Seed: f.seed, Profile: profile, Postgres: url,
-			Rate: f.rate, Patience: f.patience, Forget: f.forget, Control: crash.Control(f.control), Log: os.Stdout,
+			Rate: f.rate, Patience: f.patience, Forget: f.forget, Control: crash.Control(f.control),
+			Log: prefixed{name + " ", os.Stdout},
 		}
-		if err = one(ctx, name, options, phases(f)); err != nil {
-			return fmt.Errorf("%w; seed %d, files in %s", err, f.seed, dir)
-		}
+		group.Go(func() error { return one(ctx, name, options, phases(f), &printing) })
+	}
+	if err = group.Wait(); err != nil {
+		return fmt.Errorf("%w; seed %d, files in %s", err, f.seed, dir)
 	}
 	if f.dir == "" {
 		return os.RemoveAll(dir)
@@ -114,21 +123,24 @@ func run(ctx context.Context, f flags) error {
 }
 
 // one runs everything on one database and prints the verdict.
-func one(ctx context.Context, name string, options crash.Options, phases []crash.Phase) error {
-	fmt.Printf("database %s, network %s, seed %d\n", name, options.Profile, options.Seed)
+func one(ctx context.Context, name string, options crash.Options, phases []crash.Phase, printing *sync.Mutex) error {
+	fmt.Fprintf(options.Log, "network %s, seed %d\n", options.Profile, options.Seed)
 	if err := os.Mkdir(options.Dir, 0o700); err != nil {
 		return fmt.Errorf("failed to make a folder: %w", err)
 	}
 	result, err := crash.Run(ctx, options, phases)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", name, err)
 	}
+	printing.Lock()
+	defer printing.Unlock()
+	fmt.Printf("\n%s\n", name)
 	result.Verdict.Print(os.Stdout, detailsShown)
 	kills := 0
 	for _, count := range result.Kills {
 		kills += count
 	}
-	fmt.Printf("%s: %s\n%d kills in %.0f s; %d lines were not accepted\n", name, result.Verdict, kills, result.Took.Seconds(), result.Refused)
+	fmt.Printf("%s: %d kills in %.0f s (%s); %d lines were not accepted\n", name, kills, result.Took.Seconds(), killed(result.Kills), result.Refused)
 	if all := result.Recoveries; len(all) > 0 {
 		fmt.Printf("first line after a start: median %.2f s, slowest %.2f s of %d\n", all[len(all)/2].Seconds(), all[len(all)-1].Seconds(), len(all))
 	}
@@ -139,6 +151,29 @@ func one(ctx context.Context, name string, options crash.Options, phases []crash
 		return errBad
 	}
 	return nil
+}
+
+// prefixed puts a name before each line of progress.
+type prefixed struct {
+	name string
+	out  io.Writer
+}
+
+// Write implements [io.Writer]; it is given whole lines.
+func (p prefixed) Write(line []byte) (int, error) {
+	if _, err := p.out.Write(append([]byte(p.name), line...)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
+}
+
+// killed spells how often the bridge died in each phase.
+func killed(kills map[string]int) string {
+	var parts []string
+	for _, phase := range slices.Sorted(maps.Keys(kills)) {
+		parts = append(parts, fmt.Sprintf("%s %d", phase, kills[phase]))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func again(path string) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"maunium.net/go/mautrix/event"
 	"maunium.net/go/mautrix/id"
 )
 
@@ -23,6 +24,15 @@ func (c *Client) OpenBot(ctx context.Context, bot id.UserID) (*Bot, error) {
 		return nil, err
 	}
 	return &Bot{Room: room, id: bot}, nil
+}
+
+// BotIn goes on with a chat that was opened earlier, once the bot is in it.
+func (c *Client) BotIn(ctx context.Context, room id.RoomID, bot id.UserID) (*Bot, error) {
+	err := c.Wait(ctx, fmt.Sprintf("%s in %s", bot, room), func() bool {
+		known := c.Room(room)
+		return known != nil && known.Member(bot) == event.MembershipJoin
+	})
+	return &Bot{Room: c.Room(room), id: bot}, err
 }
 
 // Tell gives the bot a command.

@@ -18,10 +18,11 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"causeway/failpoint"
 	"causeway/simulator/homeserver"
 )
 
-// Control is a way to take one of the bridge's means away from outside. A run with one must end in losses or doubles; if it
+// Control is a way to take one of the bridge's means away, from outside or by a switch in builds with failpoints. A run with one must end in losses or doubles; if it
 // does not, the run proves nothing.
 type Control string
 
@@ -31,10 +32,31 @@ const (
 	EarlyAnswer Control = "early-answer"
 	// RandomTransactions: what the bridge sends gets another transaction id each time, and loses its marker.
 	RandomTransactions Control = "random-transactions"
+	// MemoryQueue: what the network brings is acknowledged and waits in memory, as in bridgev2's own queues.
+	MemoryQueue Control = "memory-queue"
+	// RandomIDs: each try to send has an id of its own, as in bridges that make them as they send.
+	RandomIDs Control = "random-ids"
+	// NoGuard: whoever encrypts and whoever decrypts use one Signal session at the same time.
+	NoGuard Control = "no-guard"
 )
 
 // Controls are all of them.
-func Controls() []Control { return []Control{EarlyAnswer, RandomTransactions} }
+func Controls() []Control {
+	return []Control{EarlyAnswer, RandomTransactions, MemoryQueue, RandomIDs, NoGuard}
+}
+
+// means is what the bridge itself is told to do without.
+func (c Control) means() string {
+	switch c {
+	case MemoryQueue:
+		return failpoint.Journal
+	case RandomIDs:
+		return failpoint.SteadyIDs
+	case NoGuard:
+		return failpoint.Guard
+	}
+	return ""
+}
 
 const (
 	// queued is how many transactions may be under way after an early answer, forwardLimit how long one may take.

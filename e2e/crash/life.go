@@ -15,6 +15,7 @@ import (
 const (
 	envSchedule = "CAUSEWAY_FAILPOINTS"
 	envSeed     = "CAUSEWAY_FAILPOINT_SEED"
+	envWithout  = "CAUSEWAY_WITHOUT"
 )
 
 // life is the bridge from a start to its death.
@@ -29,7 +30,8 @@ func (r *runner) begin(schedule string) (*life, error) {
 	if first := r.watch.begin(); first > 0 {
 		r.result.Recoveries = append(r.result.Recoveries, first)
 	}
-	process, err := r.stage.Bridge.Launch(envSchedule+"="+schedule, envSeed+"="+fmt.Sprint(r.options.Seed))
+	process, err := r.stage.Bridge.Launch(envSchedule+"="+schedule, envSeed+"="+fmt.Sprint(r.options.Seed),
+		envWithout+"="+r.options.Control.means())
 	return &life{runner: r, process: process, began: time.Now()}, err
 }
 

@@ -57,15 +57,16 @@ const (
 	Nowhere = "nowhere"
 )
 
-// Points are the failpoints that a chat of text messages comes by. The others need encrypted rooms
-// (M4), or redactions and edits from the network, which the subset has none of (R13). What comes after the
-// acknowledgement to the network (R6) is in no code of ours; deaths at random moments meet it.
+// Points are all failpoints but that of encrypted rooms (M4), which has a run of its own.
 func Points() []string {
 	return []string{
-		failpoint.InboxBeforeCommit, failpoint.InboxCommitted, failpoint.SendBefore, failpoint.SendCommitted,
-		failpoint.SendUsed, failpoint.InboxBeforeDone, failpoint.RoomCreated,
+		failpoint.FrameRead, failpoint.OpenBefore, failpoint.OpenRatcheted,
+		failpoint.InboxBeforeCommit, failpoint.InboxCommitted, failpoint.InboxAcked, failpoint.SendBefore, failpoint.SendCommitted,
+		failpoint.SendUsed, failpoint.InboxBeforeDone, failpoint.MediaToMatrix, failpoint.RoomCreated, failpoint.RedactOrEdit,
 		failpoint.FrontBeforeCommit, failpoint.FrontCommitted, failpoint.FrontAnswered, failpoint.OutboxWritten,
-		failpoint.OutboxBeforeSend, failpoint.OutboxAcked, failpoint.OutboxBeforeMapping, failpoint.OutboxBeforeStatus,
+		failpoint.OutboxBeforeSend, failpoint.FrameWritten, failpoint.OutboxAcked, failpoint.OutboxBeforeMapping,
+		failpoint.OutboxBeforeStatus, failpoint.MediaToNetwork,
+		failpoint.ConsentGiven, failpoint.TokenIssued, failpoint.PushStored, failpoint.MediaStored,
 	}
 }
 

@@ -46,6 +46,12 @@ func (r *runner) play(ctx context.Context, phase Phase) error {
 	}
 	err := r.inPeace(ctx, func(*life) error {
 		r.learnRooms()
+		if r.applicant != nil {
+			r.enlistSomebody(ctx)
+		}
+		if err := r.welcome(); err != nil {
+			return err
+		}
 		r.talk.speak(ctx, phase.Name, left, r.chats)
 		return r.arrive(ctx, phase)
 	})
@@ -60,7 +66,7 @@ func (r *runner) live(ctx context.Context, phase Phase, share int) (said int, di
 	if phase.Name == Anywhere {
 		limit = shortestLife + time.Duration(r.rng.Int64N(int64(longestLife-shortestLife)))
 	} else {
-		schedule = fmt.Sprintf("%s=kill#%d", phase.Name, 1+r.rng.IntN(min(latestHit, 1+share/4)))
+		schedule = fmt.Sprintf("%s=kill#%d", phase.Name, 1+r.rng.IntN(r.mostHits(phase.Name, share)))
 	}
 	chats, err := r.cast(phase, share)
 	if err != nil {
@@ -73,16 +79,32 @@ func (r *runner) live(ctx context.Context, phase Phase, share int) (said int, di
 	defer l.end()
 	speaking, hush := context.WithCancel(ctx)
 	defer hush()
-	spoken := make(chan struct{})
+	spoken, stirred := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(spoken)
 		said = r.talk.speak(speaking, phase.Name, share, chats)
+	}()
+	go func() {
+		defer close(stirred)
+		r.stir(speaking, phase.Name)
 	}()
 	died = l.awaitDeath(ctx, phase, limit, spoken)
 	l.end()
 	hush()
 	<-spoken
+	<-stirred
 	return said, died, ctx.Err()
+}
+
+// mostHits is up to how many times a life comes by a point before it dies there.
+func (r *runner) mostHits(point string, share int) int {
+	switch point {
+	case failpoint.ConsentGiven:
+		return 1 // a life has one applicant
+	case failpoint.TokenIssued:
+		return len(r.users) // a token for each connection, at the start
+	}
+	return min(latestHit, 1+share/4)
 }
 
 // cast says who talks in a life: everybody, or new people where rooms are to be made. A few new people come at random.

@@ -37,10 +37,13 @@ func (r *Result) OK() bool { return r.Verdict.OK() && len(r.Problems) == 0 }
 // runner is one run.
 type runner struct {
 	*world
-	talk   *talk
-	watch  *watch
-	rng    *mrand.Rand
-	result *Result
+	talk  *talk
+	files map[string]string
+	rng   *mrand.Rand
+	// applicant is a user who is about to enlist, enlisted are those who have in this phase.
+	applicant *user
+	enlisted  []*user
+	result    *Result
 }
 
 // Run plays the phases, one after the other, and judges them all at the end.
@@ -56,8 +59,9 @@ func Run(ctx context.Context, options Options, phases []Phase) (result *Result, 
 	if _, err = rand.Read(key); err != nil {
 		return nil, fmt.Errorf("failed to make a key: %w", err)
 	}
+	w.watch = newWatch(w)
 	r := &runner{
-		world: w, talk: newTalk(w, hex.EncodeToString(key[:4]), key), watch: newWatch(w),
+		world: w, talk: newTalk(w, hex.EncodeToString(key[:4]), key, w.watch.has),
 		rng: mrand.New(mrand.NewPCG(options.Seed, 2)), result: &Result{Kills: map[string]int{}},
 	}
 	following, stop := context.WithCancel(ctx)
@@ -74,13 +78,17 @@ func Run(ctx context.Context, options Options, phases []Phase) (result *Result, 
 			return nil, err
 		}
 	}
-	if err = r.inPeace(ctx, func(*life) error { return r.calmDown(ctx) }); err != nil {
+	if err = r.inPeace(ctx, func(*life) error { return r.collect(ctx) }); err != nil {
 		return nil, err
 	}
 	for _, sign := range []string{"panic: ", "goroutine 1 [", "WARNING: DATA RACE"} {
 		if strings.Contains(r.stage.Bridge.Log(), sign) {
 			r.problem("the bridge's log has %q in it", sign)
 		}
+	}
+	r.checkCalls()
+	for _, finding := range r.net.Findings() {
+		r.problem("the network has found: %s: %s", finding.Kind, finding.Detail)
 	}
 	slices.Sort(r.result.Recoveries)
 	record := r.record()
@@ -121,10 +129,19 @@ func (r *runner) calmDown(ctx context.Context) error {
 	})
 }
 
+// collect brings in what can be seen only while the bridge runs.
+func (r *runner) collect(ctx context.Context) (err error) {
+	if err = r.calmDown(ctx); err == nil {
+		r.files, err = r.fetchFiles()
+	}
+	return err
+}
+
 // record is what the checker gets.
 func (r *runner) record() checker.Record {
 	record := checker.Record{
-		Run: r.talk.run, Key: r.talk.key, Bot: r.stage.BotID, Said: r.talk.said, Rooms: r.rooms(), Phones: r.phones(), Chats: map[string]checker.Chat{},
+		Run: r.talk.run, Key: r.talk.key, Bot: r.stage.BotID, Said: r.talk.said, Reacted: r.talk.reacted,
+		Rooms: r.rooms(), Phones: r.phones(r.files), Chats: map[string]checker.Chat{},
 	}
 	for _, c := range r.chats {
 		record.Chats[c.name] = checker.Chat{User: c.user.id, Address: c.user.jid, Person: c.person.LID()}

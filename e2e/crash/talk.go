@@ -24,12 +24,17 @@ type talk struct {
 	// accepted are the texts that some side took, by phase; refused is how many it did not take.
 	accepted map[string][]string
 	refused  int
+	reacted  []checker.Reacted
+	// reactions are those that are on messages now; only the speaker uses them.
+	reactions map[string]reaction
+	// arrived says whether a line was seen on the other side.
+	arrived func(text string) bool
 }
 
-func newTalk(w *world, run string, key []byte) *talk {
+func newTalk(w *world, run string, key []byte, arrived func(string) bool) *talk {
 	return &talk{
 		world: w, run: run, key: key, rng: rand.New(rand.NewPCG(w.options.Seed, 1)),
-		n: map[string]int{}, accepted: map[string][]string{},
+		n: map[string]int{}, accepted: map[string][]string{}, reactions: map[string]reaction{}, arrived: arrived,
 	}
 }
 
@@ -50,28 +55,35 @@ func (t *talk) speak(ctx context.Context, phase string, lines int, chats []*chat
 	return count
 }
 
-// say says one line in a chat, by either side.
+// say says one thing in a chat, by either side.
 func (t *talk) say(phase string, c *chat) {
+	mix := mixOf(phase)
 	direction, sender := checker.ToMatrix, c.person.Name()
-	if c.room != "" && t.rng.IntN(2) == 0 {
+	if c.room != "" && t.rng.Float64() >= mix.toMatrix {
 		direction, sender = checker.ToNetwork, c.user.name
 	}
-	said := t.next(phase, direction, c.name, sender)
-	text := said.Text(t.key)
-	var err error
-	if direction == checker.ToMatrix {
-		_, err = c.person.Say(c.user.jid, text)
-	} else {
-		_, err = t.world.hs.Send(c.room, c.user.id, "m.room.message", map[string]string{"msgtype": "m.text", "body": text})
+	if c.room != "" && t.rng.Float64() < mix.reactions && t.react(c, direction) {
+		return
 	}
+	var file []byte
+	said := t.next(phase, direction, c.name, sender)
+	if t.rng.Float64() < mix.files {
+		file = photo(said.Seq)
+	}
+	text := said.Text(t.key)
+	name, err := t.world.post(c, direction, text, file)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	noted := &t.said[said.Seq-1]
+	if file != nil {
+		noted.File = sumOf(file)
+	}
 	if err != nil {
 		t.refused++
 		t.world.options.note("line %d was not accepted: %v", said.Seq, err)
 		return
 	}
-	t.said[said.Seq-1].Accepted = true
+	noted.Accepted, noted.ID = true, name
 	t.accepted[phase] = append(t.accepted[phase], text)
 }
 

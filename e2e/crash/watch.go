@@ -3,6 +3,7 @@ package crash
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -17,41 +18,43 @@ import (
 type watch struct {
 	world *world
 	mu    sync.Mutex
-	seen  map[string]bool
-	last  time.Time
+	// seen maps what has appeared to its event id, empty if it is not one.
+	seen map[string]string
+	last time.Time
 	// began is when the bridge was started last, first how long it took from then until something appeared, 0 before.
 	began time.Time
 	first time.Duration
 }
 
 func newWatch(w *world) *watch {
-	return &watch{world: w, seen: map[string]bool{}, last: time.Now(), began: time.Now()}
+	return &watch{world: w, seen: map[string]string{}, last: time.Now(), began: time.Now()}
 }
 
 // follow takes note of what homeserver and phones show until ctx ends.
 func (v *watch) follow(ctx context.Context) {
-	ours := map[string]bool{}
-	for _, u := range v.world.users {
-		ours[u.id] = true
-	}
 	// nothing matches, so it ends with ctx alone
 	_, _ = v.world.hs.Await(ctx, 0, func(event homeserver.Event) bool {
-		if content, _ := bodyOf(event); content.Body != "" && !ours[event.Sender] {
-			v.note(content.Body)
+		if content, _ := bodyOf(event); content.Body != "" && !isOurs(event.Sender) {
+			v.note(content.Body, event.ID)
 		}
 		return false
 	})
 }
 
-// listen takes note of what a person's phone shows.
-func (v *watch) listen(person *meta.Person) {
-	person.OnMessage(func(_ *meta.Person, h meta.Heard) { v.note(h.Text) })
+// isOurs says whether an account is that of one of our users, and no ghost's.
+func isOurs(account string) bool {
+	return strings.HasPrefix(account, "@"+userName) || strings.HasPrefix(account, "@"+applicantName)
 }
 
-func (v *watch) note(text string) {
+// listen takes note of what a person's phone shows.
+func (v *watch) listen(person *meta.Person) {
+	person.OnMessage(func(_ *meta.Person, h meta.Heard) { v.note(h.Text, "") })
+}
+
+func (v *watch) note(text, event string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.seen[text] = true
+	v.seen[text] = event
 	v.last = time.Now()
 	if v.first == 0 {
 		v.first = v.last.Sub(v.began)
@@ -70,7 +73,8 @@ func (v *watch) begin() (first time.Duration) {
 func (v *watch) has(text string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.seen[text]
+	_, seen := v.seen[text]
+	return seen
 }
 
 // quiet is how long nothing has appeared.
@@ -83,9 +87,11 @@ func (v *watch) quiet() time.Duration {
 type body struct {
 	Body      string `json:"body"`
 	Msgtype   string `json:"msgtype"`
+	URL       string `json:"url"`
 	RelatesTo struct {
 		RelType string `json:"rel_type"`
 		EventID string `json:"event_id"`
+		Key     string `json:"key"`
 	} `json:"m.relates_to"`
 	NewContent *body `json:"m.new_content"`
 }
@@ -156,27 +162,75 @@ func (w *world) rooms() (rooms []checker.Room) {
 		}
 		slices.Sort(room.Members)
 		for _, event := range w.hs.Timeline(roomID) {
-			if event.Type != "m.room.message" || event.RedactedBy != "" {
-				continue
+			if event.RedactedBy == "" {
+				w.show(&room, event)
 			}
-			content, replaces := bodyOf(event)
-			room.Seen = append(room.Seen, checker.Seen{
-				ID: event.ID, From: event.Sender, Text: content.Body, Notice: content.Msgtype == "m.notice", Replaces: replaces,
-			})
 		}
 		rooms = append(rooms, room)
 	}
 	return rooms
 }
 
-// phones is what the people's phones show.
-func (w *world) phones() (phones []checker.Phone) {
+// show adds an event to what a room shows.
+func (w *world) show(room *checker.Room, event homeserver.Event) {
+	switch event.Type {
+	case "m.room.message":
+		content, replaces := bodyOf(event)
+		seen := checker.Seen{ID: event.ID, From: event.Sender, Text: content.Body, Notice: content.Msgtype == "m.notice", Replaces: replaces}
+		if file := w.hs.Media(content.URL); file != nil {
+			seen.File = sumOf(file)
+		}
+		room.Seen = append(room.Seen, seen)
+	case "m.reaction":
+		var mark body
+		_ = json.Unmarshal(event.Content, &mark) // without a relation it is on nothing
+		room.Marks = append(room.Marks, checker.Mark{From: event.Sender, Target: mark.RelatesTo.EventID, Emoji: plain(mark.RelatesTo.Key)})
+	case "com.beeper.message_send_status":
+		var status struct {
+			Status    string `json:"status"`
+			RelatesTo struct {
+				EventID string `json:"event_id"`
+			} `json:"m.relates_to"`
+		}
+		if json.Unmarshal(event.Content, &status) == nil && strings.HasPrefix(status.Status, "FAIL") {
+			room.Failed = append(room.Failed, status.RelatesTo.EventID)
+		}
+	}
+}
+
+// plain is an emoji without the mark that asks for its colourful form, which networks add and drop as they like.
+func plain(emoji string) string { return strings.ReplaceAll(emoji, "\uFE0F", "") }
+
+// phones is what the people's phones show; files are the sums of the files on them, by message.
+func (w *world) phones(files map[string]string) (phones []checker.Phone) {
 	for _, person := range w.people {
 		phone := checker.Phone{Address: person.LID()}
 		for _, heard := range person.Heard() {
-			phone.Seen = append(phone.Seen, checker.Seen{ID: heard.ID, From: heard.From, Text: heard.Text})
+			if heard.Reaction != nil {
+				phone.Marks = append(phone.Marks, checker.Mark{From: heard.From, Target: heard.Reaction.TargetID, Emoji: plain(heard.Reaction.Emoji)})
+				continue
+			}
+			phone.Seen = append(phone.Seen, checker.Seen{ID: heard.ID, From: heard.From, Text: heard.Text, File: files[person.LID()+heard.ID]})
 		}
 		phones = append(phones, phone)
 	}
 	return phones
+}
+
+// fetchFiles opens every file on the phones, which the bridge hosts, and returns their sums.
+func (w *world) fetchFiles() (map[string]string, error) {
+	files := map[string]string{}
+	for _, person := range w.people {
+		for _, heard := range person.Heard() {
+			if heard.Media == nil {
+				continue
+			}
+			data, err := heard.Media.Bytes()
+			if err != nil {
+				return nil, fmt.Errorf("failed to open a file on the phone of %s: %w", person.Name(), err)
+			}
+			files[person.LID()+heard.ID] = sumOf(data)
+		}
+	}
+	return files, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"maunium.net/go/mautrix"
@@ -17,8 +18,13 @@ import (
 
 const (
 	integrator = 12
-	setupLimit = 2 * time.Minute
-	pollEvery  = 20 * time.Millisecond
+	// mediaPath and pushPath are where the network finds the provider's files and calls it.
+	mediaPath, pushPath = "/media", "/interop/push"
+	pushSecret          = "only for tests: thirty-two characters"
+	// userName and applicantName begin the names of users who are there from the start and of those who come later.
+	userName, applicantName = "user", "applicant"
+	setupLimit              = 2 * time.Minute
+	pollEvery               = 20 * time.Millisecond
 )
 
 // world is everything but the bridge's process.
@@ -27,6 +33,7 @@ type world struct {
 	net     *meta.Network
 	hs      *homeserver.Server
 	stage   *stage.Stage
+	watch   *watch
 	users   []*user
 	people  []*meta.Person
 	chats   []*chat
@@ -36,7 +43,9 @@ type world struct {
 
 // user is a Matrix user with an account on the network.
 type user struct {
-	name, id string
+	name, id, token string
+	// botRoom is the chat with the bot, empty until there is one: the bot listens to the first only.
+	botRoom id.RoomID
 	// jid is the address on the network.
 	jid string
 }
@@ -70,7 +79,8 @@ func open(ctx context.Context, options Options) (w *world, err error) {
 	if err != nil {
 		return w, err
 	}
-	if err = w.net.AddIntegrator(meta.Integrator{ID: integrator, Name: "Causeway", IdentifierType: "email", Issuer: provider}); err != nil {
+	if err = w.net.AddIntegrator(meta.Integrator{ID: integrator, Name: "Causeway", IdentifierType: "email", Issuer: provider,
+		MediaBase: provider + mediaPath, PushURL: provider + pushPath, PushSecret: pushSecret}); err != nil {
 		return w, err
 	}
 	address, err := w.homeserverURL()
@@ -90,6 +100,10 @@ func open(ctx context.Context, options Options) (w *world, err error) {
 		Edit: func(config stage.Config) {
 			config.Set("database.type", driver)
 			config.Set("database.uri", uri)
+			config.Set("network.interop.media.base_url", provider+mediaPath)
+			config.Set("network.interop.push.secret", pushSecret)
+			config.Set("network.interop.reactions", "on")
+			config.Set("matrix.message_status_events", true)
 			if options.Edit != nil {
 				options.Edit(config)
 			}
@@ -135,10 +149,10 @@ func (w *world) settle(ctx context.Context, l *life) error {
 		}
 	}
 	for i := range w.options.Users {
-		account := w.hs.Register(fmt.Sprintf("user%d", i+1), "a password")
-		u := &user{name: fmt.Sprintf("user%d", i+1), id: account.UserID}
+		account := w.hs.Register(fmt.Sprint(userName, i+1), "a password")
+		u := &user{name: fmt.Sprint(userName, i+1), id: account.UserID, token: account.Token}
 		w.users = append(w.users, u)
-		if err := w.asUser(ctx, u, account.Token, func(bot *client.Bot) error { return w.prepare(ctx, u, i, bot) }); err != nil {
+		if err := w.asUser(ctx, u, func(bot *client.Bot) error { return w.prepare(ctx, u, i, bot) }); err != nil {
 			return err
 		}
 	}
@@ -185,19 +199,17 @@ func (w *world) enlist(ctx context.Context, u *user, bot *client.Bot) error {
 	if err := stage.Enlist(ctx, bot); err != nil {
 		return err
 	}
-	return w.await(ctx, u.name+" to be connected", func() bool {
-		for _, enlistment := range w.net.Enlistments() {
-			if enlistment.Identifier == u.name+"@"+w.hs.Name() {
-				u.jid = enlistment.JID
-			}
+	return w.await(ctx, u.name+" to be connected", func() bool { return w.connected(u) })
+}
+
+// connected says whether a user is enlisted and the bridge connected for them.
+func (w *world) connected(u *user) bool {
+	for _, enlistment := range w.net.Enlistments() {
+		if enlistment.Identifier == u.name+"@"+w.hs.Name() {
+			u.jid = enlistment.JID
 		}
-		for _, connection := range w.net.Connections() {
-			if connection.JID == u.jid && connection.Active {
-				return true
-			}
-		}
-		return false
-	})
+	}
+	return slices.ContainsFunc(w.net.Connections(), func(c meta.ConnInfo) bool { return u.jid != "" && c.JID == u.jid && c.Active })
 }
 
 // startChat asks the bot for a chat.
@@ -214,9 +226,16 @@ func (w *world) startChat(ctx context.Context, c *chat, bot *client.Bot) error {
 	})
 }
 
+// eventOf is the event that a line has become.
+func (w *world) eventOf(text string) string {
+	w.watch.mu.Lock()
+	defer w.watch.mu.Unlock()
+	return w.watch.seen[text]
+}
+
 // asUser opens a client of the user and a chat with the bot for as long as do runs.
-func (w *world) asUser(ctx context.Context, u *user, token string, do func(*client.Bot) error) error {
-	matrix, err := mautrix.NewClient(w.hs.URL(), id.UserID(u.id), token)
+func (w *world) asUser(ctx context.Context, u *user, do func(*client.Bot) error) error {
+	matrix, err := mautrix.NewClient(w.hs.URL(), id.UserID(u.id), u.token)
 	if err != nil {
 		return fmt.Errorf("failed to open a client for %s: %w", u.id, err)
 	}
@@ -225,7 +244,15 @@ func (w *world) asUser(ctx context.Context, u *user, token string, do func(*clie
 		return err
 	}
 	defer c.Close()
-	bot, err := c.OpenBot(ctx, id.UserID(w.stage.BotID))
+	botID := id.UserID(w.stage.BotID)
+	if u.botRoom == "" {
+		created, err := c.Matrix.CreateRoom(ctx, &mautrix.ReqCreateRoom{Preset: "trusted_private_chat", Invite: []id.UserID{botID}, IsDirect: true})
+		if err != nil {
+			return fmt.Errorf("failed to open a chat with the bot: %w", err)
+		}
+		u.botRoom = created.RoomID
+	}
+	bot, err := c.BotIn(ctx, u.botRoom, botID)
 	if err != nil {
 		return err
 	}

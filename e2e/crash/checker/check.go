@@ -22,6 +22,8 @@ type check struct {
 	rooms         map[string]string
 	ghosts, ghost map[string]string
 	users         map[string]bool
+	// told are the messages whose authors know that they have failed.
+	told map[string]bool
 }
 
 // outlineBytes is how much of a text that is no line is shown.
@@ -37,7 +39,7 @@ func Check(record Record) *Verdict {
 	c := &check{
 		record: record, verdict: &Verdict{Notices: map[string]int{}}, tallies: map[tallyKey]*Tally{},
 		said: map[Line]Said{}, seen: map[Line]int{}, rooms: map[string]string{},
-		ghosts: map[string]string{}, ghost: map[string]string{}, users: map[string]bool{},
+		ghosts: map[string]string{}, ghost: map[string]string{}, users: map[string]bool{}, told: map[string]bool{},
 	}
 	for _, chat := range record.Chats {
 		c.users[chat.User] = true
@@ -47,9 +49,15 @@ func Check(record Record) *Verdict {
 		if said.Accepted {
 			c.tally(said).Accepted++
 		}
+		if said.Accepted && said.File != "" {
+			c.verdict.Files++
+		}
 	}
 	c.findRooms()
 	for _, room := range record.Rooms {
+		for _, id := range room.Failed {
+			c.told[id] = true
+		}
 		room.Seen = c.applyEdits(room)
 		c.checkRoom(room)
 	}
@@ -57,6 +65,7 @@ func Check(record Record) *Verdict {
 		c.checkPhone(phone)
 	}
 	c.checkLost()
+	c.checkMarks()
 	c.checkSecondRooms()
 	return c.verdict
 }
@@ -137,7 +146,7 @@ func (c *check) checkRoom(room Room) {
 			continue
 		}
 		c.checkGhost(said, seen)
-		c.count(said, last)
+		c.count(said, seen, last)
 	}
 }
 
@@ -193,13 +202,16 @@ func (c *check) checkPhone(phone Phone) {
 		if seen.From != chat.Address {
 			c.find(Misattributed, said, "%s is from %s instead of %s", name(said), seen.From, chat.Address)
 		}
-		c.count(said, last)
+		c.count(said, seen, last)
 	}
 }
 
 // count counts a sighting; last is the highest number so far of each chat in this place.
-func (c *check) count(said Said, last map[string]int) {
+func (c *check) count(said Said, seen Seen, last map[string]int) {
 	c.seen[said.Line]++
+	if said.File != seen.File {
+		c.find(Damaged, said, "%s has the file %q instead of %q", name(said), seen.File, said.File)
+	}
 	if times := c.seen[said.Line]; times > 1 {
 		c.find(Doubled, said, "%s is there %d times", name(said), times)
 		return
@@ -217,7 +229,12 @@ func (c *check) count(said Said, last map[string]int) {
 
 func (c *check) checkLost() {
 	for _, said := range c.record.Said {
-		if said.Accepted && c.seen[said.Line] == 0 {
+		if !said.Accepted || c.seen[said.Line] > 0 {
+			continue
+		}
+		if said.Direction == ToNetwork && c.told[said.ID] {
+			c.tally(said).Told++
+		} else {
 			c.find(Lost, said, "%s", name(said))
 		}
 	}

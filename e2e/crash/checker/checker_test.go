@@ -28,7 +28,7 @@ func goodRun() Record {
 			chat, room := record.Chats[name], rooms[name]
 			for _, direction := range []Direction{ToMatrix, ToNetwork} {
 				seq++
-				said := Said{Line: Line{Seq: seq, Run: "r1", Direction: direction, Chat: name, Sender: "s", N: n}, Phase: "one", Accepted: true}
+				said := Said{Line: Line{Seq: seq, Run: "r1", Direction: direction, Chat: name, Sender: "s", N: n}, Phase: "one", Accepted: true, ID: fmt.Sprint("$", seq)}
 				record.Said = append(record.Said, said)
 				text, id := said.Text(key), fmt.Sprint("$", seq)
 				if direction == ToMatrix {
@@ -40,6 +40,13 @@ func goodRun() Record {
 				phone.Seen = append(phone.Seen, Seen{ID: id, From: chat.Address, Text: text})
 			}
 		}
+	}
+	record.Said[2].File, rooms["a2"].Seen[0].File = "a sum", "a sum"
+	phones["100@lid"].Marks = []Mark{{"1@interop", "$1", "😀"}, {"1@interop", "$1", ""}, {"1@interop", "$1", "👍"}}
+	rooms["a1"].Marks = []Mark{{"@ghost100@lid", "$2", "👍"}, {"@alice:hs", "$1", "👍"}}
+	record.Reacted = []Reacted{
+		{ToNetwork, "a1", "$1", "😀", true}, {ToMatrix, "a1", "$2", "🎉", true}, {ToNetwork, "a1", "$1", "", true},
+		{ToMatrix, "a1", "$2", "👍", true}, {ToNetwork, "a1", "$1", "👍", true}, {ToMatrix, "b1", "$6", "👍", true}, {ToMatrix, "b1", "$6", "", true},
 	}
 	record.Rooms = []Room{*rooms["a1"], *rooms["a2"], *rooms["b1"]}
 	record.Phones = []Phone{*phones["100@lid"], *phones["200@lid"]}
@@ -115,6 +122,23 @@ func TestEachFaultIsNamed(t *testing.T) {
 		"a text of somebody's own": {func(r *Record) {
 			r.Rooms[0].Seen = append(r.Rooms[0].Seen, Seen{From: "@ghost100@lid", Text: "hello"})
 		}, Unexpected, 1, "hello"},
+		"another file":              {func(r *Record) { r.Rooms[1].Seen[0].File = "another sum" }, Damaged, 1, "another sum"},
+		"no file":                   {func(r *Record) { r.Rooms[1].Seen[0].File = "" }, Damaged, 1, "a sum"},
+		"a file for a text":         {func(r *Record) { r.Phones[0].Seen[0].File = "a sum" }, Damaged, 1, "line 2 "},
+		"a reaction lost in a room": {func(r *Record) { r.Rooms[0].Marks = r.Rooms[0].Marks[1:] }, Unmarked, 1, "$2"},
+		"a reaction that was changed stays": {func(r *Record) {
+			r.Rooms[0].Marks = append(r.Rooms[0].Marks, Mark{"@ghost100@lid", "$2", "🎉"})
+		}, Unmarked, 1, "$2"},
+		"a reaction that was taken back stays": {func(r *Record) {
+			r.Rooms[2].Marks = []Mark{{"@ghost100@lid", "$6", "👍"}}
+		}, Unmarked, 1, "$6"},
+		"a reaction from another's ghost": {func(r *Record) { r.Rooms[0].Marks[0].From = "@ghost200@lid" }, Unmarked, 2, "$2"},
+		"a reaction on another message":   {func(r *Record) { r.Rooms[0].Marks[0].Target = "$4" }, Unmarked, 2, "$4"},
+		"reactions of a phone swapped": {func(r *Record) {
+			marks := r.Phones[0].Marks
+			marks[0], marks[1] = marks[1], marks[0]
+		}, Unmarked, 1, "$1"},
+		"a reaction lost on a phone": {func(r *Record) { r.Phones[0].Marks = r.Phones[0].Marks[:2] }, Unmarked, 1, "$1"},
 		"a second room": {func(r *Record) {
 			r.Rooms = append(r.Rooms, Room{ID: "!other", Conversation: "100@lid", Members: []string{"@alice:hs"}})
 		}, SecondRoom, 1, "!other"},
@@ -148,6 +172,31 @@ func TestAnEditStandsWhereItsTargetIs(t *testing.T) {
 	record.Rooms[0].Seen[len(seen)].From = "@ghost200@lid"
 	if verdict := Check(record); verdict.Count(Unexpected) != 1 || verdict.Count(Lost) != 1 {
 		t.Fatal(verdict.Findings)
+	}
+}
+
+func TestWhatTheAuthorKnowsIsNotLost(t *testing.T) {
+	record := goodRun()
+	record.Phones[0].Seen = record.Phones[0].Seen[1:] // line 2, event $2
+	record.Rooms[0].Failed = []string{"$2"}
+	if verdict := Check(record); !verdict.OK() || verdict.Told() != 1 {
+		t.Fatal(verdict.Findings)
+	}
+	record.Rooms[0].Seen = record.Rooms[0].Seen[1:] // line 1, from the network: nobody can know
+	record.Rooms[0].Failed = []string{"$1", "$2"}
+	if verdict := Check(record); verdict.Count(Lost) != 1 || verdict.Told() != 1 {
+		t.Fatal(verdict.Findings)
+	}
+}
+
+func TestAReactionThatWasNotAcceptedMayBeThere(t *testing.T) {
+	record := goodRun()
+	record.Reacted[3].Accepted = false
+	for _, marks := range [][]Mark{{{"@ghost100@lid", "$2", "🎉"}}, {{"@ghost100@lid", "$2", "👍"}}, nil} {
+		record.Rooms[0].Marks = marks
+		if verdict := Check(record); !verdict.OK() || verdict.Reactions != 6 {
+			t.Fatal(marks, verdict.Findings)
+		}
 	}
 }
 

@@ -11,6 +11,8 @@ type Record struct {
 	Chats map[string]Chat
 	// Said is what the generator has sent, in its order within each chat and direction.
 	Said []Said
+	// Reacted is what it has done to messages, in its order.
+	Reacted []Reacted
 	// Rooms and Phones are what each side saw, each from its first message.
 	Rooms  []Room
 	Phones []Phone
@@ -31,6 +33,21 @@ type Said struct {
 	Phase string
 	// Accepted says that the side took it. A line that it did not take may appear or not.
 	Accepted bool
+	// ID is what that side calls the message.
+	ID string
+	// File is the SHA-256 of the file that the line is the caption of, empty if there is none.
+	File string
+}
+
+// Reacted is a reaction that the generator has put on a message, changed or taken back.
+type Reacted struct {
+	Direction Direction
+	// Chat is the conversation, Target what the other side calls the message that it is about.
+	Chat, Target string
+	// Emoji is empty where the reaction was taken back.
+	Emoji string
+	// Accepted says that the side took it; whatever is on a message may be there if one was not.
+	Accepted bool
 }
 
 // Room is a Matrix room.
@@ -42,6 +59,10 @@ type Room struct {
 	Members []string
 	// Seen are the messages in the server's order.
 	Seen []Seen
+	// Failed are the messages whose authors were told, for good, that they have failed.
+	Failed []string
+	// Marks are the reactions that nobody has taken back.
+	Marks []Mark
 }
 
 // Phone is a person's phone.
@@ -49,13 +70,20 @@ type Phone struct {
 	Address string
 	// Seen are the messages in the order in which the phone showed them, after it has dropped repeats of an id.
 	Seen []Seen
+	// Marks are all reactions in the order in which the phone showed them, taken back ones and what took them back too.
+	Marks []Mark
 }
+
+// Mark is a reaction as one side shows it.
+type Mark struct{ From, Target, Emoji string }
 
 // Seen is a message as one side shows it.
 type Seen struct {
 	ID, From, Text string
 	// Replaces is the id of an earlier message in the same place whose text this one replaces, empty if it is no edit.
 	Replaces string
+	// File is the SHA-256 of its file, empty if it has none.
+	File string
 	// Notice says that it is marked as said by a program.
 	Notice bool
 }

@@ -23,6 +23,10 @@ const (
 	Misplaced Kind = "wrong place"
 	// Misattributed: seen as said by somebody else.
 	Misattributed Kind = "wrong sender"
+	// Damaged: seen with another file than it was sent with.
+	Damaged Kind = "damaged"
+	// Unmarked: a message has other reactions on it than were put there.
+	Unmarked Kind = "wrong reaction"
 	// Unexpected: never sent.
 	Unexpected Kind = "unexpected"
 	// SecondRoom: one user has two rooms for one conversation.
@@ -31,7 +35,7 @@ const (
 
 // Kinds are all kinds, in the order of the table.
 func Kinds() []Kind {
-	return []Kind{Lost, Doubled, Disordered, Misattributed, Misplaced, Unexpected, SecondRoom}
+	return []Kind{Lost, Doubled, Disordered, Misattributed, Misplaced, Damaged, Unmarked, Unexpected, SecondRoom}
 }
 
 // Finding is one thing that is wrong.
@@ -47,15 +51,18 @@ type Finding struct {
 type Tally struct {
 	Phase     string
 	Direction Direction
-	// Accepted lines and those of them that were seen; Recovered were not accepted and seen all the same, which is allowed.
-	Accepted, Seen, Recovered int
-	Wrong                     map[Kind]int
+	// Accepted lines and those of them that were seen; Recovered were not accepted and seen all the same, which is allowed. Told
+	// were accepted and not seen, and their author knows.
+	Accepted, Seen, Recovered, Told int
+	Wrong                           map[Kind]int
 }
 
 // Verdict is what the checker says of a run.
 type Verdict struct {
 	Tallies  []*Tally
 	Findings []Finding
+	// Reactions is how many were put on messages, changed or taken back, and Files how many lines had a file.
+	Reactions, Files int
 	// Notices counts what programs said in the chats' rooms, by the beginning of the text without its numbers.
 	Notices map[string]int
 }
@@ -81,9 +88,17 @@ func (v *Verdict) Accepted() (count int) {
 	return count
 }
 
+// Told is how many lines their authors know to have failed.
+func (v *Verdict) Told() (count int) {
+	for _, tally := range v.Tallies {
+		count += tally.Told
+	}
+	return count
+}
+
 // String is the verdict in one line.
 func (v *Verdict) String() string {
-	parts := []string{fmt.Sprintf("%d accepted", v.Accepted())}
+	parts := []string{fmt.Sprintf("%d accepted (%d with files) and %d reactions", v.Accepted(), v.Files, v.Reactions)}
 	for _, kind := range Kinds() {
 		parts = append(parts, fmt.Sprintf("%d %s", v.Count(kind), kind))
 	}
@@ -93,13 +108,13 @@ func (v *Verdict) String() string {
 // Print writes the table, at most some findings in detail, and the line.
 func (v *Verdict) Print(w io.Writer, details int) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(table, "phase\tdirection\taccepted\tseen\trecovered\t")
+	fmt.Fprint(table, "phase\tdirection\taccepted\tseen\trecovered\ttold\t")
 	for _, kind := range Kinds() {
 		fmt.Fprintf(table, "%s\t", kind)
 	}
 	fmt.Fprintln(table)
 	for _, tally := range v.Tallies {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t", tally.Phase, tally.Direction, tally.Accepted, tally.Seen, tally.Recovered)
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\t", tally.Phase, tally.Direction, tally.Accepted, tally.Seen, tally.Recovered, tally.Told)
 		for _, kind := range Kinds() {
 			fmt.Fprintf(table, "%d\t", tally.Wrong[kind])
 		}

@@ -1,0 +1,194 @@
+package crash
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"strings"
+
+	"maunium.net/go/mautrix"
+	"maunium.net/go/mautrix/id"
+
+	"causeway/e2e/crash/checker"
+	"causeway/failpoint"
+	"causeway/simulator/meta"
+)
+
+// mix says what is said in a phase: which shares of it are files and reactions, the rest is text, and which share goes
+// from the network to Matrix.
+type mix struct{ files, reactions, toMatrix float64 }
+
+const (
+	// leaning is the share of lines that go the way that a failpoint is on.
+	leaning = 0.7
+	// filler is how many bytes a file has behind its picture, so that it goes in more than one piece.
+	filler = 100 << 10
+	// reactable is how many of the newest lines of a chat may get a reaction.
+	reactable = 20
+)
+
+// mixOf is the mix for a phase.
+func mixOf(phase string) mix {
+	m := mix{toMatrix: 0.5}
+	switch {
+	case strings.HasPrefix(phase, "R"):
+		m.toMatrix = leaning
+	case strings.HasPrefix(phase, "M"):
+		m.toMatrix = 1 - leaning
+	}
+	switch phase {
+	case failpoint.MediaToMatrix, failpoint.MediaToNetwork, failpoint.MediaStored:
+		m.files = 0.5
+	case failpoint.RedactOrEdit:
+		m.reactions = 0.5
+	case Anywhere:
+		m.files, m.reactions = 0.05, 0.1
+	}
+	if phase == failpoint.MediaStored {
+		m.toMatrix = 1 - leaning
+	}
+	return m
+}
+
+// photo is a picture that no other line has.
+func photo(seq int) []byte {
+	picture := image.NewRGBA(image.Rect(0, 0, 48, 32))
+	for x := range 48 {
+		for y := range 32 {
+			picture.Set(x, y, color.RGBA{uint8(x * seq), uint8(y * 5), uint8(seq), 255})
+		}
+	}
+	var out bytes.Buffer
+	_ = jpeg.Encode(&out, picture, nil) // a buffer takes everything
+	fmt.Fprintf(&out, "%d", seq)
+	out.Write(bytes.Repeat([]byte{byte(seq)}, filler))
+	return out.Bytes()
+}
+
+func sumOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// post says a line in a chat, with a file if there is one, and returns what its own side calls it.
+func (w *world) post(c *chat, direction checker.Direction, text string, file []byte) (string, error) {
+	switch {
+	case direction == checker.ToMatrix && file == nil:
+		return c.person.Say(c.user.jid, text)
+	case direction == checker.ToMatrix:
+		return c.person.SendMedia(c.user.jid, meta.Media{Kind: meta.Image, Bytes: file, Caption: text, Width: 48, Height: 32})
+	}
+	content := map[string]any{"msgtype": "m.text", "body": text}
+	if file != nil {
+		address, err := w.upload(c.user, file)
+		if err != nil {
+			return "", err
+		}
+		content = map[string]any{
+			"msgtype": "m.image", "body": text, "filename": "photo.jpg", "url": address,
+			"info": map[string]any{"mimetype": "image/jpeg", "size": len(file), "w": 48, "h": 32},
+		}
+	}
+	return w.hs.Send(c.room, c.user.id, "m.room.message", content)
+}
+
+func (w *world) upload(u *user, file []byte) (string, error) {
+	client, err := mautrix.NewClient(w.hs.URL(), id.UserID(u.id), u.token)
+	if err != nil {
+		return "", fmt.Errorf("failed to upload a file: %w", err)
+	}
+	resp, err := client.UploadBytes(context.Background(), file, "image/jpeg")
+	if err != nil {
+		return "", fmt.Errorf("failed to upload a file: %w", err)
+	}
+	return resp.ContentURI.String(), nil
+}
+
+// reaction is what somebody has put on a message, as far as the generator knows.
+type reaction struct{ emoji, event string }
+
+func emojis() []string { return []string{"👍", "😀", "🎉"} }
+
+// react puts a reaction on a newer line of the other side that has arrived, changes or takes back the one that is there. It
+// returns false if there is no such line.
+func (t *talk) react(c *chat, direction checker.Direction) bool {
+	target, found := t.target(c, direction)
+	if !found {
+		return false
+	}
+	key := fmt.Sprint(direction, target.ID)
+	now, is := t.reactions[key], t.reactions[key].emoji != ""
+	next := emojis()[t.rng.IntN(len(emojis()))]
+	switch {
+	case is && t.rng.IntN(2) == 0:
+		next = ""
+	case next == now.emoji:
+		next = ""
+	}
+	var err error
+	if direction == checker.ToMatrix {
+		now.event, err = t.reactAsPerson(c, target, next)
+	} else {
+		now.event, err = t.reactAsUser(c, target, now, next)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if direction == checker.ToNetwork && is && next != "" {
+		// taken back first, as clients do
+		t.reacted = append(t.reacted, checker.Reacted{Direction: direction, Chat: c.name, Target: target.ID, Accepted: err == nil})
+	}
+	t.reacted = append(t.reacted, checker.Reacted{Direction: direction, Chat: c.name, Target: target.ID, Emoji: next, Accepted: err == nil})
+	t.reactions[key] = reaction{next, now.event}
+	if err != nil {
+		t.refused++
+		t.world.options.note("a reaction was not accepted: %v", err)
+	}
+	return true
+}
+
+// target is a line of the other side in a chat that has arrived.
+func (t *talk) target(c *chat, direction checker.Direction) (checker.Said, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var lines []checker.Said
+	for i := len(t.said) - 1; i >= 0 && len(lines) < reactable; i-- {
+		said := t.said[i]
+		if said.Chat == c.name && said.Direction != direction && said.Accepted && t.arrived(said.Text(t.key)) {
+			lines = append(lines, said)
+		}
+	}
+	if len(lines) == 0 {
+		return checker.Said{}, false
+	}
+	return lines[t.rng.IntN(len(lines))], true
+}
+
+func (t *talk) reactAsPerson(c *chat, target checker.Said, emoji string) (string, error) {
+	text := target.Text(t.key)
+	for _, heard := range c.person.Heard() {
+		if heard.Text == text {
+			return c.person.React(heard, emoji)
+		}
+	}
+	return "", fmt.Errorf("failed to find %q on the phone again", text)
+}
+
+func (t *talk) reactAsUser(c *chat, target checker.Said, now reaction, emoji string) (string, error) {
+	hs := t.world.hs
+	if now.emoji != "" {
+		if _, err := hs.Send(c.room, c.user.id, "m.room.redaction", map[string]string{"redacts": now.event}); err != nil {
+			return "", err
+		}
+	}
+	if emoji == "" {
+		return "", nil
+	}
+	return hs.Send(c.room, c.user.id, "m.reaction", map[string]any{
+		"m.relates_to": map[string]string{"rel_type": "m.annotation", "event_id": t.world.eventOf(target.Text(t.key)), "key": emoji},
+	})
+}
