@@ -58,7 +58,9 @@ type Connector struct {
 	connecting chan struct{}
 	// people guards what is known of ghosts, which logins share.
 	people sync.Mutex
-	icons  icons
+	// known are addresses that belong to one person, each under the other.
+	known map[network.Address]network.Address
+	icons icons
 }
 
 var (
@@ -139,11 +141,20 @@ func (c *Connector) GetDBMetaTypes() bridgedb.MetaTypes {
 
 // GetCapabilities implements [bridgev2.NetworkConnector].
 func (c *Connector) GetCapabilities() *bridgev2.NetworkGeneralCapabilities {
-	return &bridgev2.NetworkGeneralCapabilities{
+	linked := c.config.Linked.Enabled
+	capabilities := &bridgev2.NetworkGeneralCapabilities{
+		DisappearingMessages: linked,
 		Provisioning: bridgev2.ProvisioningCapabilities{
-			ResolveIdentifier: bridgev2.ResolveIdentifierCapabilities{CreateDM: true, LookupPhone: true, LookupUsername: c.config.Interop.Offers(network.Messenger)},
+			ResolveIdentifier: bridgev2.ResolveIdentifierCapabilities{
+				CreateDM: true, LookupPhone: true, LookupUsername: c.config.Interop.Offers(network.Messenger),
+				ContactList: linked, Search: linked,
+			},
 		},
 	}
+	if linked {
+		capabilities.Provisioning.GroupCreation = groupCreation()
+	}
+	return capabilities
 }
 
 // GetConfig implements [bridgev2.NetworkConnector].
@@ -152,7 +163,7 @@ func (c *Connector) GetConfig() (string, any, configupgrade.Upgrader) {
 }
 
 // GetBridgeInfoVersion implements [bridgev2.NetworkConnector]: raised when rooms must be told anew.
-func (c *Connector) GetBridgeInfoVersion() (info, capabilities int) { return 1, 2 }
+func (c *Connector) GetBridgeInfoVersion() (info, capabilities int) { return 1, 3 }
 
 // ValidateUserID accepts the people of a network and nobody else: not our own
 // users' accounts, and no id that we would not have made ourselves.
@@ -164,7 +175,9 @@ func (c *Connector) ValidateUserID(id networkid.UserID) bool {
 // FillPortalBridgeInfo names the right network for each room.
 func (c *Connector) FillPortalBridgeInfo(room *bridgev2.Portal, content *event.BridgeEventContent) {
 	if conversation, err := portal.Conversation(room.PortalKey); err == nil {
-		portal.FillBridgeInfo(content, conversation, c.icons.uri(conversation.Network))
+		login, err := puppet.LoginAddress(room.Receiver)
+		linked := err == nil && login.Kind != network.KindInterop
+		portal.FillBridgeInfo(content, conversation, linked, c.icons.uri(conversation.Network))
 	}
 }
 
@@ -175,10 +188,15 @@ func (c *Connector) LoadUserLogin(_ context.Context, login *bridgev2.UserLogin) 
 		return fmt.Errorf("failed to load a login: %w", err)
 	}
 	for _, p := range c.products {
-		if p.network == self.Network && self.Kind == network.KindInterop {
-			login.Client = newClient(c, login, self, p)
-			return nil
+		if p.network != self.Network || p.kind != self.Kind {
+			continue
 		}
+		client := newClient(c, login, self, p)
+		login.Client = client
+		if p.linked() {
+			login.Client = &linkedClient{client}
+		}
+		return nil
 	}
-	return fmt.Errorf("failed to load a login: no account kind for %s", self.Network)
+	return fmt.Errorf("failed to load a login: no account kind for %s", self)
 }

@@ -46,6 +46,13 @@ type Client struct {
 	cancel context.CancelFunc
 	// troubled says that the user was told of a refusal, and has to be told of its end.
 	troubled bool
+	// pictures are the people whose picture is to be asked for, pictured when that was done last (linked accounts).
+	pictures chan network.Address
+	pictured map[network.Address]time.Time
+	// pieces are those of the past that have come (linked accounts).
+	pieces chan network.HistoryEvent
+	// listed is what `list` has told last, for `open`.
+	listed []listed
 	// work is what the login has running; Disconnect waits for it.
 	work sync.WaitGroup
 }
@@ -83,6 +90,9 @@ func (c *Client) Connect(ctx context.Context) {
 	c.login.BridgeState.Send(status.BridgeState{StateEvent: status.StateConnecting})
 	answered := c.answered
 	c.work.Go(func() { c.connect(ctx, answered) })
+	if c.linked() {
+		c.accompany(ctx)
+	}
 }
 
 // connect takes its turn among the logins that are connecting, and gives it up at the network's first answer.
@@ -116,7 +126,7 @@ func (c *Client) connect(ctx context.Context, answered <-chan struct{}) {
 }
 
 func (c *Client) start(ctx context.Context) error {
-	if c.connector.config.Interop.KillSwitch {
+	if c.connector.config.Interop.KillSwitch && !c.linked() {
 		return interop.ErrStopped
 	}
 	client, err := c.product.open(ctx, c)
@@ -187,7 +197,12 @@ func (c *Client) settle(ctx context.Context) {
 func (c *Client) IsLoggedIn() bool {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	return !errors.Is(c.state.Err, network.ErrWithdrawn) && !errors.Is(c.state.Err, network.ErrNotEnlisted)
+	for _, end := range []error{network.ErrWithdrawn, network.ErrNotEnlisted, network.ErrUnlinked} {
+		if errors.Is(c.state.Err, end) {
+			return false
+		}
+	}
+	return true
 }
 
 // LogoutRemote ends the account: rooms close, the network forgets the user, keys are erased.
@@ -219,7 +234,12 @@ func (c *Client) GetCapabilities(_ context.Context, room *bridgev2.Portal) *even
 }
 
 // can is what the login's chats carry.
-func (c *Client) can() portal.Abilities { return portal.AbilitiesOf(c.self.Network) }
+func (c *Client) can() portal.Abilities {
+	if c.linked() {
+		return portal.LinkedAbilities()
+	}
+	return portal.AbilitiesOf(c.self.Network)
+}
 
 // CustomizePersonalFilteringSpace names the space after the network.
 func (c *Client) CustomizePersonalFilteringSpace(req *mautrix.ReqCreateRoom) {

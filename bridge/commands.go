@@ -31,6 +31,7 @@ func (c *Connector) registerCommands() {
 		return
 	}
 	processor.AddHandlers(c.contactCommands()...)
+	processor.AddHandlers(c.linkedCommands()...)
 	processor.AddHandlers(
 		&commands.FullHandler{Func: c.login(commands.CommandLogin.Func), Name: commands.CommandLogin.Name,
 			Help: commands.CommandLogin.Help, RequiresLoginPermission: true},
@@ -103,8 +104,11 @@ func (c *Connector) login(usual func(*commands.Event)) func(*commands.Event) {
 // takenBy is the network of a user who has a standing login wherever one is offered, empty if there is something left to log in to.
 func (c *Connector) takenBy(logins []*bridgev2.UserLogin) (last network.Network) {
 	for _, p := range c.products {
-		if !c.config.Interop.Offers(p.network) {
+		switch {
+		case !p.offered(&c.config):
 			continue
+		case p.linked():
+			return "" // of these a user may have several
 		}
 		if !hasLogin(logins, p.network) {
 			return ""
@@ -172,6 +176,11 @@ func chosenLogin(ce *commands.Event) (*bridgev2.UserLogin, []string) {
 			return login, ce.Args
 		}
 	}
+	for _, login := range ce.User.GetUserLogins() {
+		if client, ok := clientOf(login.Client); ok && client.linked() && client.self.Network == wanted && login.Client.IsLoggedIn() {
+			return login, ce.Args
+		}
+	}
 	return ce.User.GetDefaultLogin(), ce.Args
 }
 
@@ -195,7 +204,7 @@ func (c *Connector) ping(ce *commands.Event) {
 	}
 	var out strings.Builder
 	for _, login := range logins {
-		client, ok := login.Client.(*Client)
+		client, ok := clientOf(login.Client)
 		if !ok {
 			continue
 		}
@@ -244,7 +253,7 @@ func (c *Connector) consent(ce *commands.Event) {
 
 // consentRecord is what is on record of a login's consent and enlistment.
 func (c *Connector) consentRecord(ctx context.Context, login *bridgev2.UserLogin) string {
-	client, ok := login.Client.(*Client)
+	client, ok := clientOf(login.Client)
 	if !ok {
 		return textConsentNone
 	}

@@ -30,6 +30,7 @@ type Config struct {
 	// SecretFile holds the instance secret; empty is beside the database.
 	SecretFile string        `yaml:"secret_file"`
 	Interop    InteropConfig `yaml:"interop"`
+	Linked     LinkedConfig  `yaml:"linked"`
 }
 
 // DeliveryConfig is about the journal.
@@ -115,7 +116,7 @@ func (c *Config) validate() error {
 	default:
 		errs = append(errs, fmt.Errorf("network.interop.reactions: %q is unknown; use auto, on or off", c.Interop.Reactions))
 	}
-	errs = append(errs, c.Listen.Provider.Validate(), c.Interop.Validate())
+	errs = append(errs, c.Listen.Provider.Validate(), c.Interop.Validate(), c.Linked.validate())
 	return errors.Join(errs...)
 }
 

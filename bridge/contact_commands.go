@@ -51,7 +51,7 @@ func contactOf(ce *commands.Event, usage string) (contact, bool) {
 		return contactOfRoom(ce)
 	}
 	login, args := chosenLogin(ce)
-	client, ok := login.Client.(*Client)
+	client, ok := clientOf(login.Client)
 	if !ok || len(args) == 0 {
 		ce.Reply(usage)
 		return contact{}, false
@@ -75,7 +75,7 @@ func contactOfRoom(ce *commands.Event) (contact, bool) {
 		ce.Reply(textNoLogins)
 		return contact{}, false
 	}
-	client, ok := login.Client.(*Client)
+	client, ok := clientOf(login.Client)
 	conversation, err := portal.Conversation(ce.Portal.PortalKey)
 	if !ok || err != nil {
 		ce.Reply(textNoLogins)
@@ -95,6 +95,10 @@ func request(ce *commands.Event) (contact, bool) {
 }
 
 func (c *Connector) acceptRequest(ce *commands.Event) {
+	if who, ok := contactOfRoom(ce); ok && who.client.linked() {
+		who.client.acceptInvitation(ce)
+		return
+	}
 	who, ok := request(ce)
 	if !ok {
 		return

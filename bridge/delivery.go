@@ -92,7 +92,7 @@ func (c *Connector) tellRestored() {
 		return
 	}
 	for _, login := range c.bridge.GetAllCachedUserLogins() {
-		if client, ok := login.Client.(*Client); ok {
+		if client, ok := clientOf(login.Client); ok {
 			client.tellUser(textRestored)
 		}
 	}
@@ -107,7 +107,7 @@ func (c *Connector) client(ctx context.Context, id networkid.UserLoginID) (*Clie
 	case login == nil:
 		return nil, delivery.ErrGone
 	}
-	client, ok := login.Client.(*Client)
+	client, ok := clientOf(login.Client)
 	if !ok || client == nil {
 		return nil, delivery.ErrNotReady
 	}

@@ -27,6 +27,9 @@ const typingShown = 25 * time.Second
 func (c *Client) take(ctx context.Context, e network.Event) error {
 	change, ok := e.(network.ConnectionEvent)
 	if !ok {
+		if waitsForPast(e) && c.linked() && c.gathering() {
+			return c.connector.delivery.Inbox.Stage(ctx, c.login.ID, []network.Event{e})
+		}
 		return c.connector.delivery.Inbox.Take(ctx, c.login.ID, e)
 	}
 	c.stateChanged(change)
@@ -52,7 +55,7 @@ func (c *Client) handle(ctx context.Context, e network.Event) error {
 	case network.IdentityEvent:
 		return c.identityChanged(ctx, e)
 	default:
-		return fmt.Errorf("failed to handle a network event: no case for %T", e)
+		return c.handleLinked(ctx, e)
 	}
 }
 
@@ -65,12 +68,17 @@ func conversationOf(e network.Event) network.Address {
 		return e.Conversation
 	case network.TypingEvent:
 		return e.Conversation
+	case network.CallEvent:
+		return e.Conversation
 	}
 	return network.Address{}
 }
 
 func (c *Client) messageArrived(ctx context.Context, e network.MessageEvent) error {
 	msg := e.Message
+	if c.linked() {
+		return c.linkedMessageArrived(ctx, e)
+	}
 	if msg.ID.Sender != msg.ID.Conversation {
 		// A direct chat has one other side. Anything else is a fault of the adapter or an attempt to speak for somebody.
 		zerolog.Ctx(ctx).Error().Msg("Dropped a message whose sender is not the other side of its chat")
@@ -161,8 +169,12 @@ func (c *Client) replacement(ctx context.Context, msg network.Message, failure *
 
 func (c *Client) receiptArrived(ctx context.Context, e network.ReceiptEvent) error {
 	targets := make([]networkid.MessageID, len(e.IDs))
+	author := c.self
+	if !e.Sender.IsZero() {
+		author = e.Sender
+	}
 	for i, id := range e.IDs {
-		targets[i] = portal.MessageID(network.MessageID{Conversation: e.Conversation, Sender: c.self, ID: id})
+		targets[i] = portal.MessageID(network.MessageID{Conversation: e.Conversation, Sender: author, ID: id})
 	}
 	kind := bridgev2.RemoteEventReadReceipt
 	if e.Kind == network.Delivered {
@@ -170,7 +182,7 @@ func (c *Client) receiptArrived(ctx context.Context, e network.ReceiptEvent) err
 	}
 	meta := c.meta(ctx, kind, e.Conversation, e.Reader)
 	meta.Timestamp = e.Time
-	if e.Kind == network.Delivered {
+	if e.Kind == network.Delivered && !e.Conversation.IsGroup() {
 		meta.PostHandleFunc = func(ctx context.Context, room *bridgev2.Portal) { c.showDelivery(ctx, room, targets) }
 	}
 	return c.queue(&simplevent.Receipt{EventMeta: meta, Targets: targets})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"maunium.net/go/mautrix"
 	"maunium.net/go/mautrix/bridgev2"
 	bridgedb "maunium.net/go/mautrix/bridgev2/database"
 	"maunium.net/go/mautrix/bridgev2/simplevent"
@@ -43,6 +44,9 @@ func (c *Client) editArrived(ctx context.Context, msg network.Message, edit netw
 func (c *Client) convertEdit(
 	ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, existing []*bridgedb.Message, msg network.Message, edit network.Edit,
 ) (*bridgev2.ConvertedEdit, error) {
+	if c.linked() {
+		return c.convertLinkedEdit(ctx, room, intent, existing, msg, edit)
+	}
 	msg.Content = edit.Content
 	converted, err := c.convertIncoming(ctx, room, intent, msg)
 	if err != nil {
@@ -84,7 +88,12 @@ func (c *Client) redact(ctx context.Context, room *bridgev2.Portal, msg network.
 	for i, part := range parts {
 		redaction := &event.Content{Parsed: &event.RedactionEventContent{Redacts: part.MXID}}
 		extra := &bridgev2.MatrixSendExtra{Timestamp: msg.Time, MessageMeta: part, PartIndex: i}
-		if _, err = intent.SendMessage(ctx, room.MXID, event.EventRedaction, redaction, extra); err != nil {
+		_, err = intent.SendMessage(ctx, room.MXID, event.EventRedaction, redaction, extra)
+		if errors.Is(err, mautrix.MForbidden) {
+			// a linked account's user removes on their phone what their Matrix account has written
+			_, err = room.Bridge.Bot.SendMessage(ctx, room.MXID, event.EventRedaction, redaction, extra)
+		}
+		if err != nil {
 			return true, err
 		}
 	}

@@ -39,6 +39,12 @@ var (
 	errNoVotes          = errors.New("votes cannot be sent")
 	errNoDownload       = errors.New("the homeserver did not give the file")
 	errBlocked          = errors.New("the user has blocked this person")
+	errLinkedOff        = errors.New("linked accounts are turned off")
+	errLinkedElsewhere  = errors.New("another user has linked the account")
+	errNotAGroup        = errors.New("the chat is not a group")
+	errOnlyPeople       = errors.New("only people of the network can be invited")
+	errNoBan            = errors.New("the network has no bans")
+	errBadPoll          = errors.New("the network has no such poll")
 )
 
 const (
@@ -54,6 +60,28 @@ func problems() []problem {
 		{is: network.ErrBadIdentifier, code: "CW-1203", text: textBadIdentifier, status: failed, http: http.StatusBadRequest},
 		{is: network.ErrNoEncryption, code: "CW-1204", text: textNoEncryption, status: retriable, http: http.StatusBadGateway},
 		{is: network.ErrRegion, code: "CW-1205", text: textRegion, status: failed, http: http.StatusForbidden},
+
+		{is: errBadPoll, code: "CW-1313", text: textBadPoll, status: failed, http: http.StatusBadRequest},
+		{is: errNotAGroup, code: "CW-1211", text: textNotAGroup, status: failed, http: http.StatusBadRequest},
+		{is: errOnlyPeople, code: "CW-1212", text: textOnlyPeople, status: failed, http: http.StatusBadRequest},
+		{is: errNoBan, code: "CW-1213", text: textNoBan, status: failed, http: http.StatusBadRequest},
+		{is: network.ErrForbidden, code: "CW-1206", text: textForbidden, status: failed, http: http.StatusForbidden},
+		{is: network.ErrNotMember, code: "CW-1207", text: textNotMember, status: failed, http: http.StatusForbidden},
+		{is: network.ErrUnknownGroup, code: "CW-1208", text: textUnknownGroup, status: failed, http: http.StatusNotFound},
+		{is: network.ErrBadInvite, code: "CW-1209", text: textBadInvite, status: failed, http: http.StatusNotFound},
+		{is: network.ErrApproval, code: "CW-1210", text: textApproval, status: failed, http: http.StatusAccepted},
+		{is: network.ErrPrivacy, code: "CW-1214", text: textPrivacy, status: failed, http: http.StatusForbidden},
+		{is: network.ErrTooLate, code: "CW-1314", text: textTooLateChange, status: failed, http: http.StatusBadRequest},
+		{is: network.ErrNoPicture, code: "CW-1215", text: textNoPicture, status: failed, http: http.StatusNotFound},
+
+		{is: network.ErrUnlinked, code: "CW-1601", text: textUnlinked, status: failed, http: http.StatusForbidden},
+		{is: network.ErrBanned, code: "CW-1602", text: textBanned, status: failed, http: http.StatusForbidden},
+		{is: network.ErrPasskey, code: "CW-1603", text: textPasskey, status: failed, http: http.StatusForbidden},
+		{is: network.ErrLinkTimeout, code: "CW-1604", text: textLinkTimeout, status: failed, http: http.StatusRequestTimeout},
+		{is: network.ErrWrongAccount, code: "CW-1605", text: textWrongAccount, status: failed, http: http.StatusConflict},
+		{is: network.ErrForeignEndpoint, code: "CW-1606", text: textForeignEndpoint, status: failed, http: http.StatusServiceUnavailable},
+		{is: errLinkedOff, code: "CW-1607", text: textLinkOff, status: failed, http: http.StatusForbidden},
+		{is: errLinkedElsewhere, code: "CW-1608", text: textLinkTaken, status: failed, http: http.StatusConflict},
 
 		{is: errNotAnEmoji, code: "CW-1308", text: textNotAnEmoji, status: failed, http: http.StatusBadRequest},
 		{is: network.ErrUnsupported, code: "CW-1301", text: textUnsupported, status: failed, http: http.StatusBadRequest},

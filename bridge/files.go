@@ -56,7 +56,11 @@ func (c *Client) pack(ctx context.Context, content *event.MessageEventContent, f
 		return parcel{}, err
 	}
 	converter := c.connector.converter
-	decided, err := portal.FileFromMatrix(content, found, c.can(), converter.Available())
+	plan := portal.FileFromMatrix
+	if c.linked() {
+		plan = portal.LinkedFile
+	}
+	decided, err := plan(content, found, c.can(), converter.Available())
 	if err != nil {
 		return parcel{}, err
 	}
@@ -99,6 +103,7 @@ func inspect(content *event.MessageEventContent, file *os.File) (portal.Found, e
 	picture, err := convert.Header(whole())
 	found.Width, found.Height, found.Alpha = picture.Width, picture.Height, picture.Alpha
 	found.TooBig = errors.Is(err, convert.ErrTooBig)
+	found.Animated = convert.Moving(head[:n])
 	if found.MIME == "image/gif" {
 		frames, err := convert.Frames(whole())
 		found.Animated = frames > 1
@@ -117,6 +122,8 @@ func (c *Client) carryOut(ctx context.Context, plan portal.Plan, found portal.Fo
 		target = convert.PNG
 	case portal.ToJPEG:
 		target = convert.JPEG
+	case portal.ToSticker:
+		target = convert.Sticker
 	case portal.ToVoice:
 		target = convert.Opus
 	case portal.ToAnimation:

@@ -38,6 +38,9 @@ const (
 func (c *Client) convertIncoming(
 	ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, msg network.Message,
 ) (*bridgev2.ConvertedMessage, error) {
+	if c.linked() {
+		return c.convertLinked(ctx, room, intent, msg)
+	}
 	switch content := msg.Content.(type) {
 	case network.Media:
 		part, err := c.convertFile(ctx, room, intent, content)

@@ -40,14 +40,29 @@ var (
 	errNoSuchFlow      = errors.New("no such login flow")
 )
 
-// product is an account kind on a network: a login flow, and how its logins are opened.
+// product is an account kind on a network: a login flow, and how its logins are opened. Flows of one
+// account kind share all but their first step.
 type product struct {
 	flow    string
 	network network.Network
-	open    opener
+	// kind is that of the login's own address.
+	kind network.Kind
+	open opener
 	// newID makes a message id of the network's shape, the same for the same seed.
 	newID func(seed []byte) string
+	// offered says whether the configuration lets users log in this way.
+	offered func(config *Config) bool
+	// about tells users in one line what the flow is.
+	about string
+	// begin makes the login process; its refusals are sentences for the user.
+	begin func(c *Connector, user *bridgev2.User, p product) (bridgev2.LoginProcess, error)
+	// linker links accounts of this kind, and forget erases the keys of one; nil unless it is linked.
+	linker func(c *Connector) (network.Linker, error)
+	forget func(ctx context.Context, c *Connector, self network.Address) error
 }
+
+// linked says whether the account kind is a companion device of the user's own account.
+func (p product) linked() bool { return p.kind != network.KindInterop }
 
 // LoginMetadata is what we remember of a login beside bridgev2's columns.
 type LoginMetadata struct {
@@ -55,6 +70,10 @@ type LoginMetadata struct {
 	ChatURL string `json:"chat_url,omitempty"`
 	// Blocked are the addresses of people whom the user wants to hear nothing of.
 	Blocked []string `json:"blocked,omitempty"`
+	// Gathering says that older messages are still coming from the phone: everything waits to be put in order.
+	Gathering bool `json:"gathering,omitempty"`
+	// Told names what the user was told of once and need not be told of again.
+	Told []string `json:"told,omitempty"`
 }
 
 // registrar is what a login flow needs of [interop.Provider].
@@ -64,12 +83,12 @@ type registrar interface {
 	Enlist(ctx context.Context, applicant interop.Applicant) (interop.Enlistment, error)
 }
 
-// GetLoginFlows lists the flows that can succeed: without an agreement, none.
+// GetLoginFlows lists the flows that can succeed: without an agreement, those of linked accounts only.
 func (c *Connector) GetLoginFlows() []bridgev2.LoginFlow {
 	var flows []bridgev2.LoginFlow
 	for _, p := range c.products {
-		if c.config.Interop.Offers(p.network) {
-			flows = append(flows, bridgev2.LoginFlow{ID: p.flow, Name: p.network.DisplayName(), Description: textFlow(p.network)})
+		if p.offered(&c.config) {
+			flows = append(flows, bridgev2.LoginFlow{ID: p.flow, Name: p.network.DisplayName(), Description: p.about})
 		}
 	}
 	return flows
@@ -81,7 +100,11 @@ func (c *Connector) CreateLogin(_ context.Context, user *bridgev2.User, flowID s
 	if i < 0 {
 		return nil, replyOf(errNoSuchFlow, "")
 	}
-	p := c.products[i]
+	return c.products[i].begin(c, user, c.products[i])
+}
+
+// beginInterop begins the way into third-party chats, unless it is known beforehand to lead nowhere.
+func beginInterop(c *Connector, user *bridgev2.User, p product) (bridgev2.LoginProcess, error) {
 	switch {
 	case !c.config.Interop.Offers(p.network):
 		return nil, replyOf(interop.ErrIncomplete, p.network)

@@ -100,6 +100,12 @@ type errand struct {
 	// part tells apart the messages that one event becomes; ahead is the id of the one that went before this one.
 	part  int
 	ahead string
+	// metadata is what has to be remembered of the message, nil for nothing.
+	metadata *portal.MessageMetadata
+	// calls has the people whom the message calls, and nothing else.
+	calls network.Message
+	// to is the conversation where it is not the room's.
+	to network.Address
 }
 
 // hand gives a message to the outbox. The id comes from the Matrix event, so that the network sees
@@ -115,19 +121,29 @@ func (c *Client) handOver(ctx context.Context, work errand, content network.Cont
 	if err != nil {
 		return network.MessageID{}, fmt.Errorf("failed to read the room's conversation: %w", err)
 	}
+	if !work.to.IsZero() {
+		conversation = work.to
+	}
 	if c.isBlocked(conversation) {
 		return network.MessageID{}, errBlocked
+	}
+	if work.metadata == nil {
+		work.metadata = &portal.MessageMetadata{Ahead: work.ahead}
 	}
 	out := delivery.Outgoing{
 		Login: c.login.ID, Event: work.event, Part: work.part, NewID: c.product.newID,
 		Message: network.Message{
 			ID: network.MessageID{Conversation: conversation, Sender: c.self}, Content: content, ReplyTo: replyTo,
+			Mentions: work.calls.Mentions, MentionsAll: work.calls.MentionsAll,
 		},
+	}
+	if c.linked() {
+		out.Message.Expires = work.room.Disappear.Timer
 	}
 	if work.message != nil {
 		out.Save = func(ctx context.Context, id network.MessageID) error {
 			return delivery.SaveMapping(ctx, work.message, &bridgedb.Message{
-				ID: portal.MessageID(id), SenderID: puppet.ID(c.self), Metadata: &portal.MessageMetadata{Ahead: work.ahead},
+				ID: portal.MessageID(id), SenderID: puppet.ID(c.self), Metadata: work.metadata,
 			})
 		}
 	}
@@ -204,7 +220,7 @@ func (c *Client) readSince(ctx context.Context, msg *bridgev2.MatrixReadReceipt,
 	var ids []network.MessageID
 	for _, row := range rows {
 		id, err := portal.ParseMessageID(row.ID)
-		if err == nil && id.Conversation == conversation && id.Sender == conversation {
+		if err == nil && id.Conversation == conversation && id.Sender != c.self {
 			ids = append(ids, id)
 		}
 	}

@@ -19,8 +19,17 @@ type opener func(ctx context.Context, c *Client) (network.Client, error)
 // products are the account kinds that this program knows, in the order in which users see them.
 func products() []product {
 	return []product{
-		{flow: "whatsapp-interop", network: network.WhatsApp, open: openInterop(newWhatsApp), newID: whatsapp.NewMessageID},
-		{flow: "messenger-interop", network: network.Messenger, open: openInterop(newMessenger), newID: messenger.NewMessageID},
+		interopProduct("whatsapp-interop", network.WhatsApp, newWhatsApp, whatsapp.NewMessageID),
+		interopProduct("messenger-interop", network.Messenger, newMessenger, messenger.NewMessageID),
+	}
+}
+
+// interopProduct is the third-party account on a network.
+func interopProduct(flow string, n network.Network, account func(wire.Login) network.Client, newID func([]byte) string) product {
+	return product{
+		flow: flow, network: n, kind: network.KindInterop, open: openInterop(account), newID: newID,
+		offered: func(config *Config) bool { return config.Interop.Offers(n) },
+		about:   textFlow(n), begin: beginInterop,
 	}
 }
 

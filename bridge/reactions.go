@@ -40,7 +40,9 @@ func (c *Client) reactionArrived(ctx context.Context, msg network.Message, react
 	}
 	meta := c.meta(ctx, kind, msg.ID.Conversation, msg.ID.Sender)
 	meta.Timestamp = msg.Time
-	meta.PreHandleFunc = c.learnReactions
+	if !c.linked() {
+		meta.PreHandleFunc = c.learnReactions
+	}
 	return c.queue(&simplevent.Reaction{EventMeta: meta, TargetMessage: portal.MessageID(reaction.Target), Emoji: emoji})
 }
 
@@ -57,6 +59,9 @@ func (c *Client) learnReactions(ctx context.Context, room *bridgev2.Portal) {
 
 // reacts says whether reactions are sent to a room's other side.
 func (c *Client) reacts(room *bridgev2.Portal) bool {
+	if c.linked() {
+		return true
+	}
 	switch c.connector.config.Interop.Reactions {
 	case ReactionsOn:
 		return true

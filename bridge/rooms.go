@@ -36,6 +36,7 @@ func (c *Client) GetChatInfo(_ context.Context, room *bridgev2.Portal) (*bridgev
 	return info, nil
 }
 
+// chatInfo describes a direct chat that the user starts.
 func (c *Client) chatInfo(conversation network.Address, viewOnly bool) *bridgev2.ChatInfo {
 	return portal.Info(portal.Room{Conversation: conversation, Topic: textTopic(conversation.Network), ViewOnly: viewOnly})
 }
@@ -60,7 +61,11 @@ func (c *Client) chatWith(ctx context.Context, person network.Address) (*bridgev
 		return nil, fmt.Errorf("failed to get a portal: %w", err)
 	}
 	if room.MXID == "" {
-		if err = room.CreateMatrixRoom(ctx, c.login, c.chatInfo(person, false)); err != nil {
+		info := c.chatInfo(person, false)
+		if c.linked() {
+			info = c.directInfo(ctx, person)
+		}
+		if err = room.CreateMatrixRoom(ctx, c.login, info); err != nil {
 			return nil, fmt.Errorf("failed to make a room: %w", err)
 		}
 	}
@@ -93,6 +98,10 @@ func (c *Client) announce(ctx context.Context, room *bridgev2.Portal) {
 	metadata := metadataOf(room)
 	conversation, err := portal.Conversation(room.PortalKey)
 	if metadata.Announced || room.MXID == "" || err != nil {
+		return
+	}
+	if c.linked() {
+		c.announceLinked(ctx, room)
 		return
 	}
 	encrypted := c.encrypted(ctx, room)

@@ -107,7 +107,7 @@ func explainState(state status.BridgeStateEvent, err error, n network.Network) s
 func refusedState(err error) status.BridgeStateEvent {
 	for _, own := range []error{
 		network.ErrTokenRefused, network.ErrTokenExpired, network.ErrNotEnlisted, network.ErrSuspended,
-		network.ErrWithdrawn, network.ErrRegion,
+		network.ErrWithdrawn, network.ErrRegion, network.ErrUnlinked, network.ErrBanned,
 	} {
 		if errors.Is(err, own) {
 			return status.StateBadCredentials

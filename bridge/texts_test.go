@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -45,9 +46,31 @@ func TestTexts(t *testing.T) {
 	require.Equal(t, string(want), out.String(), "run go test ./bridge -run TestTexts -update, and read the difference")
 }
 
+// The same for what is said about users' own accounts.
+func TestLinkedTexts(t *testing.T) {
+	const path = "testdata/texts_linked.golden"
+	texts := append(constantsOf(t, "texts_linked.go"),
+		textLinkedTopic(network.WhatsApp), textLinkedSpace(network.WhatsApp, "+4915110000001"), textLinkedSpace(network.WhatsApp, ""),
+		textPlaceholder("event", "", "WhatsApp on your phone"), textPlaceholder("buttons", "Choose one", ""),
+		textInvited("Hiking", ""), textInvited("Hiking", "2026-11-25 10:00:00 UTC"), textTimer(24*time.Hour), textTimer(90*24*time.Hour))
+	out := strings.Join(texts, "\n") + "\n"
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(out), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(want), out, "run go test ./bridge -run TestLinkedTexts -update, and read the difference")
+}
+
 // constants are all texts of texts.go by their names.
 func constants(t *testing.T) []string {
-	file, err := parser.ParseFile(token.NewFileSet(), "texts.go", nil, 0)
+	texts := constantsOf(t, "texts.go")
+	require.Greater(t, len(texts), 50)
+	return texts
+}
+
+func constantsOf(t *testing.T, path string) []string {
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
 	require.NoError(t, err)
 	var texts []string
 	for _, declaration := range file.Decls {
@@ -65,7 +88,6 @@ func constants(t *testing.T) []string {
 		}
 	}
 	slices.Sort(texts)
-	require.Greater(t, len(texts), 50)
 	return texts
 }
 
@@ -96,7 +118,7 @@ func filledIn() []string {
 }
 
 func TestTextsAreNeutralAboutPeople(t *testing.T) {
-	for _, text := range append(constants(t), filledIn()...) {
+	for _, text := range append(append(constants(t), constantsOf(t, "texts_linked.go")...), filledIn()...) {
 		for _, word := range strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return r < 'a' || r > 'z' }) {
 			require.NotContains(t, []string{"he", "she", "his", "her", "him", "hers"}, word, text)
 		}

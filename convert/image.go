@@ -85,6 +85,11 @@ func webpHeader(head []byte) (Picture, error) {
 	return picture, checkSize(picture, 4)
 }
 
+// Moving says whether the beginning of a WebP announces an animation.
+func Moving(head []byte) bool {
+	return len(head) >= 21 && Sniff(head) == "image/webp" && string(head[12:16]) == "VP8X" && head[20]&0x02 != 0
+}
+
 func uint24(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }
 
 func pixelBytes(model color.Model) int {

@@ -34,6 +34,8 @@ const (
 	MP4 Target = "video/mp4"
 	// SilentMP4 is a video without sound, as a GIF becomes.
 	SilentMP4 Target = "video/mp4; silent"
+	// Sticker is a WebP of 512 pixels on each side, transparent around the picture; one that moves stays so.
+	Sticker Target = "image/webp; sticker"
 
 	samples Target = "samples"
 	frame   Target = "frame"
@@ -61,6 +63,9 @@ func arguments(to Target) []string {
 		return []string{"-map", "0:v:0", "-frames:v", "1", "-c:v", "png", "-f", "image2pipe"}
 	case JPEG:
 		return []string{"-map", "0:v:0", "-frames:v", "1", "-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p", "-f", "image2pipe"}
+	case Sticker:
+		const square = "scale=512:512:force_original_aspect_ratio=decrease,format=rgba,pad=512:512:(ow-iw)/2:(oh-ih)/2:color=0x00000000"
+		return []string{"-map", "0:v:0", "-vf", square, "-t", "10", "-c:v", "libwebp_anim", "-lossless", "0", "-q:v", "60", "-loop", "0", "-f", "webp"}
 	case frame:
 		return []string{"-map", "0:v:0", "-frames:v", "1", "-vf", "scale=w='min(640,iw)':h=-2", "-c:v", "mjpeg", "-q:v", "5", "-pix_fmt", "yuvj420p", "-f", "image2pipe"}
 	case Opus:

@@ -34,6 +34,7 @@ const (
 	ToVoice     Plan = "to voice"
 	ToVideo     Plan = "to video"
 	ToAnimation Plan = "to animation"
+	ToSticker   Plan = "to sticker"
 )
 
 // Found is what is known of a file's bytes.
@@ -208,6 +209,8 @@ func sentType(plan Plan, mime string) string {
 		return "audio/ogg; codecs=opus"
 	case ToVideo, ToAnimation:
 		return "video/mp4"
+	case ToSticker:
+		return "image/webp"
 	}
 	return mime
 }

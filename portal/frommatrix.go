@@ -11,6 +11,7 @@ import (
 
 	"maunium.net/go/mautrix/event"
 	"maunium.net/go/mautrix/format"
+	"maunium.net/go/mautrix/id"
 
 	"causeway/network"
 )
@@ -59,10 +60,13 @@ func limited(text string) (network.Text, error) {
 }
 
 // writtenText is the text of an event in the network's markup, without the quote that old clients put before a reply.
-func writtenText(content *event.MessageEventContent) string {
+func writtenText(content *event.MessageEventContent) string { return writtenCalling(content, nil) }
+
+// writtenCalling is [writtenText] with the people whom it calls spelled by pill, by their names if pill is nil.
+func writtenCalling(content *event.MessageEventContent, pill func(name string, user id.UserID) string) string {
 	text, converted := "", false
 	if content.Format == event.FormatHTML && content.FormattedBody != "" {
-		text, converted = htmlToMarkup(event.TrimReplyFallbackHTML(strings.ToValidUTF8(content.FormattedBody, "\uFFFD")))
+		text, converted = htmlToMarkup(event.TrimReplyFallbackHTML(strings.ToValidUTF8(content.FormattedBody, "\uFFFD")), pill)
 	}
 	if !converted {
 		text = content.Body
@@ -103,7 +107,7 @@ func previewFromMatrix(content *event.MessageEventContent, body string) *network
 
 // htmlToMarkup writes Matrix HTML in the network's markup. Unknown tags are dropped and their content kept; what is
 // not meant for eyes is dropped whole. False means that the HTML is beyond its bounds.
-func htmlToMarkup(source string) (string, bool) {
+func htmlToMarkup(source string, pill func(name string, user id.UserID) string) (string, bool) {
 	source, ok := tidy(source)
 	if !ok {
 		return "", false
@@ -119,7 +123,12 @@ func htmlToMarkup(source string) (string, bool) {
 		MonospaceConverter:     wrap("`"),
 		SpoilerConverter:       func(text, _ string, _ format.Context) string { return text },
 		LinkConverter:          link,
-		PillConverter:          func(name, _, _ string, _ format.Context) string { return name },
+		PillConverter: func(name, target, _ string, _ format.Context) string {
+			if pill == nil {
+				return name
+			}
+			return pill(name, id.UserID(target))
+		},
 		MonospaceBlockConverter: func(code, _ string, _ format.Context) string {
 			if strings.Contains(code, fence) {
 				return code

@@ -55,7 +55,7 @@ func Access(conversation network.Address, viewOnly bool) *bridgev2.ChatMemberLis
 }
 
 // FillBridgeInfo names the network that a room leads to, and the kind of account it goes through.
-func FillBridgeInfo(content *event.BridgeEventContent, conversation network.Address, icon id.ContentURIString) {
+func FillBridgeInfo(content *event.BridgeEventContent, conversation network.Address, linked bool, icon id.ContentURIString) {
 	content.Protocol.ID = string(conversation.Network)
 	content.Protocol.DisplayName = conversation.Network.DisplayName()
 	content.Protocol.AvatarURL = icon
@@ -63,6 +63,9 @@ func FillBridgeInfo(content *event.BridgeEventContent, conversation network.Addr
 		ID:          string(conversation.Network) + "-interop",
 		DisplayName: "Third-party chats",
 		AvatarURL:   icon,
+	}
+	if linked {
+		content.Network.ID, content.Network.DisplayName = string(conversation.Network)+"-linked", "Linked device"
 	}
 }
 

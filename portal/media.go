@@ -66,7 +66,11 @@ func MediaToMatrix(media network.Media, file Uploaded, thumbnail *Uploaded) *bri
 	if content.MsgType == event.MsgAudio {
 		describeSound(content, media)
 	}
-	return &bridgev2.ConvertedMessagePart{Type: event.EventMessage, Content: content, DBMetadata: &MessageMetadata{}}
+	part := &bridgev2.ConvertedMessagePart{Type: event.EventMessage, Content: content, DBMetadata: &MessageMetadata{}}
+	if media.Kind == network.Sticker && content.MsgType == event.MsgImage {
+		part.Type, content.MsgType = event.EventSticker, ""
+	}
+	return part
 }
 
 // describeSound adds length and waveform (MSC1767), and marks voice messages (MSC3245).

@@ -8,6 +8,7 @@ package portal
 import (
 	"maunium.net/go/mautrix/bridgev2/database"
 	"maunium.net/go/mautrix/bridgev2/networkid"
+	"maunium.net/go/mautrix/event"
 
 	"causeway/network"
 	"causeway/puppet"
@@ -47,6 +48,17 @@ type Metadata struct {
 	Request Request `json:"request,omitempty"`
 	// Reactions says that the other side has sent one, and so knows them.
 	Reactions bool `json:"reactions,omitempty"`
+	// Announce and Locked are the modes of a group, Left says that the login is not in it any more.
+	Announce bool `json:"announce,omitempty"`
+	Locked   bool `json:"locked,omitempty"`
+	Left     bool `json:"left,omitempty"`
+	// Pinned and Archived are how the user's other devices have the chat.
+	Pinned   bool `json:"pinned,omitempty"`
+	Archived bool `json:"archived,omitempty"`
+	// Picture is the network's id of the group's picture.
+	Picture string `json:"picture,omitempty"`
+	// Invite is the newest invitation into a group that came in this chat.
+	Invite *Invitation `json:"invitation,omitempty"`
 }
 
 // Request is how a message request stands.
@@ -70,6 +82,12 @@ type MessageMetadata struct {
 	Placeholder bool `json:"placeholder,omitempty"`
 	// Ahead is the network's id of the message that took what a file has no room for; it goes when the file goes.
 	Ahead string `json:"ahead,omitempty"`
+	// Poll names the options of a poll that a Matrix user asked.
+	Poll PollMetadata `json:"poll,omitempty"`
+	// Invite is the group invitation that the message is.
+	Invite *Invitation `json:"invite,omitempty"`
+	// File is the file as it stands in the room, without its caption: an edit of that has to name the file again.
+	File *event.MessageEventContent `json:"file,omitempty"`
 }
 
 // AheadOf is the message that was sent ahead of a bridged one, nil if none was.

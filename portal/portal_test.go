@@ -145,7 +145,7 @@ func TestInfo(t *testing.T) {
 
 func TestBridgeInfo(t *testing.T) {
 	content := &event.BridgeEventContent{}
-	portal.FillBridgeInfo(content, anna, "mxc://a/b")
+	portal.FillBridgeInfo(content, anna, false, "mxc://a/b")
 	require.Equal(t, "WhatsApp", content.Protocol.DisplayName)
 	require.Equal(t, "whatsapp", content.Protocol.ID)
 	require.Equal(t, "megolm", portal.EncryptionContent(true).Raw["matrix"])

@@ -1,0 +1,403 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"maunium.net/go/mautrix/bridgev2"
+	"maunium.net/go/mautrix/bridgev2/commands"
+	"maunium.net/go/mautrix/id"
+
+	"causeway/network"
+	"causeway/portal"
+	"causeway/puppet"
+)
+
+// maxListed is how many lines `list` writes.
+const maxListed = 100
+
+// listed is a line of `list`.
+type listed struct {
+	conversation network.Address
+	name         string
+}
+
+// linkedCommands are the commands of users' own accounts.
+func (c *Connector) linkedCommands() []commands.CommandHandler {
+	help := func(args, description string) commands.HelpMeta {
+		return commands.HelpMeta{Section: commands.HelpSectionChats, Args: args, Description: description}
+	}
+	return []commands.CommandHandler{
+		&commands.FullHandler{Func: c.inviteLink, Name: "invite-link", RequiresLogin: true, RequiresPortal: true,
+			Help: help("[reset]", "Show the link by which people join the group of this room, or replace it.")},
+		&commands.FullHandler{Func: c.join, Name: "join", RequiresLogin: true,
+			Help: help("<_link_>", "Join a group by its invitation link.")},
+		&commands.FullHandler{Func: c.resolveLink, Name: "resolve-link", RequiresLogin: true,
+			Help: help("<_link_>", "Look at the group behind an invitation link without joining.")},
+		&commands.FullHandler{Func: c.timer, Name: "timer", Aliases: []string{"disappearing-timer"}, RequiresLogin: true, RequiresPortal: true,
+			Help: help("<off|24h|7d|90d>", "Set after how long new messages of this chat disappear.")},
+		&commands.FullHandler{Func: c.leave, Name: "leave", RequiresLogin: true, RequiresPortal: true,
+			Help: help("", "Leave the group of this room; the room stays readable.")},
+		&commands.FullHandler{Func: c.list, Name: "list", RequiresLogin: true,
+			Help: help("[chats|groups|contacts]", "List your chats, groups or contacts, with numbers for `open`.")},
+		&commands.FullHandler{Func: c.open, Name: "open", RequiresLogin: true,
+			Help: help("<_number_>", "Make or show the room of a line of `list`.")},
+		&commands.FullHandler{Func: c.sync, Name: "sync", RequiresLogin: true,
+			Help: help("", "Ask WhatsApp for how your chats stand: muted, pinned, archived, unread.")},
+	}
+}
+
+// linkedOf is the linked login that a command is about: that of the room, or the user's first. It has answered if there is none.
+func linkedOf(ce *commands.Event) (*Client, bool) {
+	if ce.Portal != nil {
+		if who, ok := contactOfRoom(ce); ok && who.client.linked() {
+			return who.client, true
+		}
+		ce.Reply(textNotLinked)
+		return nil, false
+	}
+	for _, login := range ce.User.GetUserLogins() {
+		if client, ok := clientOf(login.Client); ok && client.linked() && login.Client.IsLoggedIn() {
+			return client, true
+		}
+	}
+	ce.Reply(textNotLinked)
+	return nil, false
+}
+
+// ofGroup does something to the group of the room and answers if it fails.
+func ofGroup(ce *commands.Event, do func(ctx context.Context, client *Client, group groupOf) error) {
+	client, ok := linkedOf(ce)
+	if !ok {
+		return
+	}
+	group, err := client.groupOf(ce.Portal)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ce.Ctx, askTimeout)
+		defer cancel()
+		err = do(ctx, client, group)
+	}
+	if err != nil {
+		ce.Reply("%s", replyOf(err, client.self.Network))
+	}
+}
+
+func (c *Connector) inviteLink(ce *commands.Event) {
+	reset := len(ce.Args) == 1 && strings.EqualFold(ce.Args[0], "reset")
+	ofGroup(ce, func(ctx context.Context, _ *Client, group groupOf) error {
+		link, err := group.InviteLink(ctx, group.address, reset)
+		if err == nil {
+			ce.Reply(textInviteLink, link)
+		}
+		return err
+	})
+}
+
+func (c *Connector) join(ce *commands.Event) {
+	client, groups, ok := groupsOf(ce, textJoinUsage)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ce.Ctx, askTimeout)
+	defer cancel()
+	address, err := groups.JoinByLink(ctx, ce.Args[0])
+	if err != nil {
+		ce.Reply("%s", replyOf(err, client.self.Network))
+		return
+	}
+	client.showJoined(ce, address)
+}
+
+// groupsOf is the linked login's groups for a command with one argument.
+func groupsOf(ce *commands.Event, usage string) (client *Client, groups network.Groups, ok bool) {
+	if len(ce.Args) != 1 {
+		ce.Reply(usage)
+		return nil, nil, false
+	}
+	if client, ok = linkedOf(ce); !ok {
+		return nil, nil, false
+	}
+	client.settle(ce.Ctx)
+	groups, err := ability[network.Groups](client)
+	if err != nil {
+		ce.Reply("%s", replyOf(err, client.self.Network))
+		return nil, nil, false
+	}
+	return client, groups, true
+}
+
+// showJoined makes the room of a group that the login has just joined.
+func (c *Client) showJoined(ce *commands.Event, group network.Address) {
+	room, err := c.roomOf(ce.Ctx, group)
+	if err != nil {
+		ce.Reply(textJoinedSoon)
+		return
+	}
+	ce.Reply(textJoined, room.Name, c.linkTo(room))
+}
+
+// linkTo is a link to a room.
+func (c *Client) linkTo(room *bridgev2.Portal) string {
+	return room.MXID.URI(c.connector.bridge.Matrix.ServerName()).MatrixToURL()
+}
+
+// roomOf is the room of a conversation, made if there is none.
+func (c *Client) roomOf(ctx context.Context, conversation network.Address) (*bridgev2.Portal, error) {
+	room, err := c.connector.bridge.GetPortalByKey(ctx, portal.Key(conversation, c.self))
+	if err != nil {
+		return nil, fmt.Errorf("failed to get a portal: %w", err)
+	}
+	if room.MXID == "" {
+		if err = room.CreateMatrixRoom(ctx, c.login, nil); err != nil {
+			return nil, fmt.Errorf("failed to make a room: %w", err)
+		}
+	}
+	return room, nil
+}
+
+func (c *Connector) resolveLink(ce *commands.Event) {
+	client, groups, ok := groupsOf(ce, textResolveUsage)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ce.Ctx, askTimeout)
+	defer cancel()
+	group, err := groups.ResolveLink(ctx, ce.Args[0])
+	if err != nil {
+		ce.Reply("%s", replyOf(err, client.self.Network))
+		return
+	}
+	ce.Reply(textResolved, portal.GroupName(group.Name), len(group.Members))
+}
+
+func (c *Connector) timer(ce *commands.Event) {
+	timers := map[string]time.Duration{"off": 0, "0": 0}
+	for _, timer := range portal.Timers() {
+		timers[fmt.Sprintf("%dh", timer/time.Hour)], timers[fmt.Sprintf("%dd", timer/(24*time.Hour))] = timer, timer
+	}
+	var timer time.Duration
+	known := false
+	if len(ce.Args) == 1 {
+		timer, known = timers[strings.ToLower(ce.Args[0])]
+	}
+	if !known {
+		ce.Reply(textBadTimer)
+		return
+	}
+	client, ok := linkedOf(ce)
+	if !ok {
+		return
+	}
+	if err := client.setTimer(ce.Ctx, ce.Portal, timer); err != nil {
+		ce.Reply("%s", replyOf(err, client.self.Network))
+		return
+	}
+	ce.Portal.UpdateDisappearingSetting(ce.Ctx, portal.Timer(timer), bridgev2.UpdateDisappearingSettingOpts{Save: true})
+	if timer == 0 {
+		ce.Reply(textTimerOff)
+		return
+	}
+	ce.Reply(textTimerSet, textTimer(timer))
+}
+
+// leave takes the user out of a group after a second message of theirs.
+func (c *Connector) leave(ce *commands.Event) {
+	client, ok := linkedOf(ce)
+	if !ok {
+		return
+	}
+	room := ce.Portal
+	if _, err := client.groupOf(room); err != nil {
+		ce.Reply("%s", replyOf(err, client.self.Network))
+		return
+	}
+	asked := time.Now()
+	ce.Reply(textLeaveAsk, room.Name)
+	commands.StoreCommandState(ce.User, &commands.CommandState{
+		Action: "Leaving",
+		Next: commands.MinimalCommandHandlerFunc(func(ce *commands.Event) {
+			commands.StoreCommandState(ce.User, nil)
+			if !strings.EqualFold(strings.TrimSpace(ce.RawArgs), "leave") || time.Since(asked) > confirmPatience {
+				ce.Reply(textLeaveKept)
+				return
+			}
+			group, err := client.groupOf(room)
+			if err == nil {
+				err = client.leaveGroup(ce.Ctx, room, group)
+			}
+			if err != nil {
+				ce.Reply("%s", replyOf(err, client.self.Network))
+			}
+		}),
+	})
+}
+
+func (c *Connector) list(ce *commands.Event) {
+	client, ok := linkedOf(ce)
+	if !ok {
+		return
+	}
+	what := "chats"
+	if len(ce.Args) > 0 {
+		what = strings.ToLower(ce.Args[0])
+	}
+	lines, err := client.lines(ce.Ctx, what)
+	switch {
+	case errors.Is(err, errBadList):
+		ce.Reply(textListUsage)
+		return
+	case err != nil:
+		ce.Reply("%s", replyOf(err, client.self.Network))
+		return
+	case len(lines) == 0:
+		ce.Reply(textListEmpty)
+		return
+	}
+	client.mutex.Lock()
+	client.listed = lines
+	client.mutex.Unlock()
+	var out strings.Builder
+	for i, line := range lines[:min(len(lines), maxListed)] {
+		fmt.Fprintf(&out, "%d. %s\n", i+1, line.name)
+	}
+	if more := len(lines) - maxListed; more > 0 {
+		fmt.Fprintf(&out, "\n"+textListMore, more)
+	}
+	ce.Reply("%s", out.String())
+}
+
+// errBadList says that there is no such list.
+var errBadList = errors.New("no such list")
+
+// lines are what `list` tells.
+func (c *Client) lines(ctx context.Context, what string) (lines []listed, err error) {
+	switch what {
+	case "chats":
+		rooms, err := c.conversationsOf(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, room := range rooms {
+			if conversation, err := portal.Conversation(room.PortalKey); err == nil {
+				lines = append(lines, listed{conversation, room.Name})
+			}
+		}
+	case "groups":
+		groups, err := ability[network.Groups](c)
+		if err != nil {
+			return nil, err
+		}
+		all, err := groups.Groups(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("failed to list groups: %w", err)
+		}
+		for _, group := range all {
+			lines = append(lines, listed{group.Address, portal.GroupName(group.Name)})
+		}
+	case "contacts":
+		people, err := c.contacts(ctx, "")
+		if err != nil {
+			return nil, err
+		}
+		for _, person := range people {
+			name := puppet.BestName(puppet.Profile{Address: person.Address, Phone: person.Alias, Name: firstText(person.Name, person.Business)})
+			lines = append(lines, listed{person.Address, name})
+		}
+	default:
+		return nil, errBadList
+	}
+	slices.SortStableFunc(lines, func(a, b listed) int { return strings.Compare(strings.ToLower(a.name), strings.ToLower(b.name)) })
+	return lines, nil
+}
+
+func (c *Connector) open(ce *commands.Event) {
+	client, ok := linkedOf(ce)
+	if !ok {
+		return
+	}
+	client.mutex.Lock()
+	lines := client.listed
+	client.mutex.Unlock()
+	number := 0
+	if len(ce.Args) == 1 {
+		number, _ = strconv.Atoi(ce.Args[0])
+	}
+	switch {
+	case len(lines) == 0:
+		ce.Reply(textOpenFirst)
+		return
+	case number < 1 || number > len(lines):
+		ce.Reply(textOpenUsage)
+		return
+	}
+	room, err := client.roomOf(ce.Ctx, lines[number-1].conversation)
+	if err != nil {
+		ce.Reply("%s", replyOf(err, client.self.Network))
+		return
+	}
+	ce.Reply(textChatReady, room.Name, client.linkTo(room))
+}
+
+func (c *Connector) sync(ce *commands.Event) {
+	client, ok := linkedOf(ce)
+	if !ok {
+		return
+	}
+	chats, err := ability[network.ChatStates](client)
+	if err == nil {
+		err = chats.SyncChats(ce.Ctx)
+	}
+	if err != nil {
+		ce.Reply("%s", replyOf(err, client.self.Network))
+		return
+	}
+	ce.Reply(textSyncAsked)
+}
+
+// acceptInvitation joins the group that a message invites into: the one that the command replies to, or the newest of the room.
+func (c *Client) acceptInvitation(ce *commands.Event) {
+	invitation := metadataOf(ce.Portal).Invite
+	if chosen := c.invitationIn(ce.Ctx, ce.ReplyTo); chosen != nil {
+		invitation = chosen
+	}
+	if invitation == nil {
+		ce.Reply(textNoInvitation)
+		return
+	}
+	invite, inviter, err := invitation.GroupInvite()
+	var groups network.Groups
+	if err == nil {
+		groups, err = ability[network.Groups](c)
+	}
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ce.Ctx, askTimeout)
+		defer cancel()
+		err = groups.AcceptInvite(ctx, invite, inviter)
+	}
+	if err != nil {
+		ce.Reply("%s", replyOf(err, c.self.Network))
+		return
+	}
+	metadataOf(ce.Portal).Invite = nil
+	c.remember(ce.Ctx, ce.Portal)
+	c.showJoined(ce, invite.Group)
+}
+
+func (c *Client) invitationIn(ctx context.Context, event id.EventID) *portal.Invitation {
+	if event == "" {
+		return nil
+	}
+	row, err := c.connector.bridge.DB.Message.GetPartByMXID(ctx, event)
+	if err != nil || row == nil {
+		return nil
+	}
+	if metadata, ok := row.Metadata.(*portal.MessageMetadata); ok && metadata != nil {
+		return metadata.Invite
+	}
+	return nil
+}

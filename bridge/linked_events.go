@@ -1,0 +1,251 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"go.mau.fi/util/ptr"
+
+	"maunium.net/go/mautrix/bridgev2"
+	"maunium.net/go/mautrix/bridgev2/simplevent"
+	"maunium.net/go/mautrix/event"
+
+	"causeway/delivery"
+	"causeway/network"
+	"causeway/portal"
+	"causeway/puppet"
+)
+
+// handleLinked brings what only linked accounts hear of to its room, or to the user.
+func (c *Client) handleLinked(ctx context.Context, e network.Event) error {
+	switch e := e.(type) {
+	case network.GroupEvent:
+		return c.groupChanged(ctx, e)
+	case network.PersonEvent:
+		return c.personChanged(ctx, e)
+	case network.ChatEvent:
+		return c.chatChanged(ctx, e)
+	case network.CallEvent:
+		return c.callArrived(ctx, e)
+	case network.HistoryEvent:
+		return c.historyArrived(ctx, e)
+	case network.PhoneEvent:
+		c.tellPhone(e)
+		return nil
+	case network.OmittedEvent:
+		c.tellOmitted(ctx, e)
+		return nil
+	}
+	return fmt.Errorf("failed to handle a network event: no case for %T", e)
+}
+
+// linkedMessageArrived brings a message of a linked account to its room: somebody's, or the user's own from another device.
+func (c *Client) linkedMessageArrived(ctx context.Context, e network.MessageEvent) error {
+	msg := e.Message
+	if msg.ID.Sender != c.self {
+		err := c.connector.learn(ctx, c.login, puppet.Profile{Address: msg.ID.Sender, Phone: e.SenderAlias, Name: e.SenderName})
+		if err != nil {
+			return err
+		}
+		c.wantPicture(msg.ID.Sender)
+	}
+	switch content := msg.Content.(type) {
+	case network.Reaction:
+		return c.reactionArrived(ctx, msg, content)
+	case network.Edit:
+		return c.editArrived(ctx, msg, content)
+	case network.Remove:
+		return c.removalArrived(ctx, msg, content)
+	case network.Vote:
+		return c.voteArrived(ctx, msg, content)
+	case network.Album:
+		return nil // its pictures follow, each as a message of its own
+	}
+	var failure error
+	meta := c.meta(ctx, bridgev2.RemoteEventMessageUpsert, msg.ID.Conversation, msg.ID.Sender)
+	meta.CreatePortal = true
+	meta.Timestamp = msg.Time
+	meta.PreHandleFunc = c.announce
+	err := c.queue(&simplevent.Message[network.Message]{
+		EventMeta: meta, Data: msg, ID: portal.MessageID(msg.ID), HandleExistingFunc: c.replacePlaceholder(&failure),
+		ConvertMessageFunc: func(
+			ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, msg network.Message,
+		) (*bridgev2.ConvertedMessage, error) {
+			return c.convertQuietly(ctx, room, intent, msg, &failure)
+		},
+	})
+	if failure != nil {
+		return fmt.Errorf("failed to convert a message: %w", failure)
+	}
+	return err
+}
+
+// chatChanged shows how the user has put a chat on another device of theirs.
+func (c *Client) chatChanged(ctx context.Context, e network.ChatEvent) error {
+	switch {
+	case e.Deleted:
+		meta := c.meta(ctx, bridgev2.RemoteEventChatDelete, e.Conversation, c.self)
+		return ignoring(c.queue(&simplevent.ChatDelete{EventMeta: meta, OnlyForMe: true}))
+	case e.Message != nil:
+		meta := c.meta(ctx, bridgev2.RemoteEventMessageRemove, e.Conversation, c.self)
+		meta.Timestamp = e.Time
+		return ignoring(c.queue(&simplevent.MessageRemove{EventMeta: meta, TargetMessage: portal.MessageID(*e.Message), OnlyForMe: true}))
+	}
+	if e.Mute != nil || e.Pinned != nil || e.Archived != nil || e.Timer != nil {
+		if err := c.chatInfoChanged(ctx, e); err != nil {
+			return err
+		}
+	}
+	if e.Unread == nil {
+		return nil
+	}
+	return c.unreadChanged(ctx, e.Conversation, *e.Unread, e.Time)
+}
+
+func (c *Client) chatInfoChanged(ctx context.Context, e network.ChatEvent) error {
+	by := c.self
+	if !e.By.IsZero() {
+		by = e.By
+	}
+	meta := c.meta(ctx, bridgev2.RemoteEventChatInfoChange, e.Conversation, by)
+	meta.Timestamp = e.Time
+	info := &bridgev2.ChatInfo{UserLocal: &bridgev2.UserLocalPortalInfo{}}
+	meta.PreHandleFunc = func(_ context.Context, room *bridgev2.Portal) { c.noteStanding(room, e, info.UserLocal) }
+	if e.Timer != nil {
+		info.Disappear = ptr.Ptr(portal.Timer(*e.Timer))
+	}
+	return ignoring(c.queue(&simplevent.ChatInfoChange{EventMeta: meta, ChatInfoChange: &bridgev2.ChatInfoChange{ChatInfo: info}}))
+}
+
+// noteStanding remembers how the user's devices have a chat, and says what of it the user's Matrix clients show.
+func (c *Client) noteStanding(room *bridgev2.Portal, e network.ChatEvent, local *bridgev2.UserLocalPortalInfo) {
+	metadata := metadataOf(room)
+	if e.Pinned != nil {
+		metadata.Pinned = *e.Pinned
+	}
+	if e.Archived != nil {
+		metadata.Archived = *e.Archived
+	}
+	if e.Pinned != nil || e.Archived != nil {
+		local.Tag = ptr.Ptr(c.tagOf(metadata))
+	}
+	if mute := e.Mute; mute != nil {
+		until := bridgev2.Unmuted
+		if mute.On {
+			until = mute.Until
+			if until.IsZero() {
+				until = event.MutedForever
+			}
+		}
+		local.MutedUntil = &until
+	}
+}
+
+// tagOf is the room tag of a chat that is pinned or archived, empty for all others.
+func (c *Client) tagOf(metadata *portal.Metadata) event.RoomTag {
+	tags := c.connector.config.Linked.Tags
+	switch {
+	case metadata.Archived:
+		return tags.Archived
+	case metadata.Pinned:
+		return tags.Pinned
+	}
+	return ""
+}
+
+// unreadChanged marks a chat as unread, or as read up to now.
+func (c *Client) unreadChanged(ctx context.Context, conversation network.Address, unread bool, at time.Time) error {
+	meta := c.meta(ctx, bridgev2.RemoteEventMarkUnread, conversation, c.self)
+	err := ignoring(c.queue(&simplevent.MarkUnread{EventMeta: meta, Unread: unread}))
+	if unread || err != nil {
+		return err
+	}
+	if at.IsZero() {
+		at = time.Now()
+	}
+	meta = c.meta(ctx, bridgev2.RemoteEventReadReceipt, conversation, c.self)
+	meta.Timestamp = at
+	return ignoring(c.queue(&simplevent.Receipt{EventMeta: meta, ReadUpTo: at}))
+}
+
+// callArrived tells in the room that somebody calls, or has called in vain.
+func (c *Client) callArrived(ctx context.Context, e network.CallEvent) error {
+	text := ""
+	switch {
+	case e.State == network.CallRinging && e.Video:
+		text = textCallVideo
+	case e.State == network.CallRinging:
+		text = textCallRinging
+	case e.State == network.CallMissed:
+		text = textCallMissed
+	default:
+		return nil
+	}
+	meta := c.meta(ctx, bridgev2.RemoteEventMessage, e.Conversation, e.Caller)
+	meta.CreatePortal = true
+	meta.Timestamp = e.Time
+	id := network.MessageID{Conversation: e.Conversation, Sender: e.Caller, ID: "call-" + e.ID + "-" + string(e.State)}
+	return c.queue(&simplevent.PreConvertedMessage{
+		EventMeta: meta, ID: portal.MessageID(id),
+		Data: &bridgev2.ConvertedMessage{Parts: []*bridgev2.ConvertedMessagePart{noticePart(text)}},
+	})
+}
+
+// tellPhone warns the user before the network takes a phone that is gone for an end of the link.
+func (c *Client) tellPhone(e network.PhoneEvent) {
+	limit := time.Duration(c.connector.config.Linked.PhoneOfflineWarning)
+	switch {
+	case !e.Away:
+		c.tellUser(textPhoneBack)
+	case limit > 0:
+		c.tellUser(fmt.Sprintf(textPhoneAway, e.Seen.UTC().Format("2 January 2006")))
+	}
+}
+
+// tellOmitted tells the user once of each kind of thing that is not shown at all.
+func (c *Client) tellOmitted(ctx context.Context, e network.OmittedEvent) {
+	told := false
+	c.remembering(ctx, func(metadata *LoginMetadata) bool {
+		told = slices.Contains(metadata.Told, e.What)
+		if !told {
+			metadata.Told = append(metadata.Told, e.What)
+		}
+		return !told
+	})
+	if !told {
+		c.tellUser(fmt.Sprintf(textOmitted, e.What))
+	}
+}
+
+// remembering changes what is remembered of the login, and saves it if change says that it has changed.
+func (c *Client) remembering(ctx context.Context, change func(metadata *LoginMetadata) bool) {
+	c.mutex.Lock()
+	metadata, ok := c.login.Metadata.(*LoginMetadata)
+	if !ok || metadata == nil {
+		metadata = &LoginMetadata{}
+		c.login.Metadata = metadata
+	}
+	changed := change(metadata)
+	c.mutex.Unlock()
+	if !changed {
+		return
+	}
+	if err := c.login.Save(ctx); err != nil {
+		zerolog.Ctx(ctx).Err(err).Msg("Failed to save what is remembered of a login")
+	}
+}
+
+// ignoring is nil where bridgev2 had nothing to do, as for a chat without a room.
+func ignoring(err error) error {
+	if isIgnored(err) {
+		return nil
+	}
+	return err
+}
+
+func isIgnored(err error) bool { return errors.Is(err, delivery.ErrIgnored) }

@@ -1,0 +1,149 @@
+package bridge
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"causeway/network"
+	"causeway/portal"
+)
+
+// What is told about users' own accounts, of which the bridge is a linked device.
+
+// Logging in.
+const (
+	textFlowQR   = "your own WhatsApp account, as a linked device: scan a QR code with your phone"
+	textFlowCode = "your own WhatsApp account, as a linked device: type a code on your phone"
+
+	textLinkWarning    = "Read this first. You are about to link this server to your own WhatsApp account, as WhatsApp Web is linked. It is not an official WhatsApp app: WhatsApp's terms do not allow others, and WhatsApp may warn you, log the device out, or suspend or ban your account. Your server decrypts your chats to pass them on. Keep WhatsApp on your phone and open it regularly: after about 14 days without the phone WhatsApp logs linked devices out."
+	textLinkQR         = "To go on, open WhatsApp on your phone, choose Settings, Linked devices, Link a device, and scan the code that follows. It changes every few seconds, and the picture with it. `cancel` stops."
+	textLinkCode       = "To go on, open WhatsApp on your phone, choose Settings, Linked devices, Link a device, Link with phone number instead, and type this code. `cancel` stops."
+	textLinkPhone      = "number: what is the phone number of your WhatsApp account?"
+	textLinkPhoneHint  = "With plus sign and country code, such as +4915112345678."
+	textLinkScanned    = "Your phone has taken the code. Linking takes some seconds."
+	textLinkPermission = "Your phone has scanned the code but does not allow linked devices yet: agree to that on the phone, and scan the code again."
+	textLinkedNow      = "Linked to {account}. Your chats appear as messages come; older ones follow if your phone sends them. Find people with `search` or `start-chat`, and chats with `list`."
+	textLinkOff        = "Logging in to one's own WhatsApp account is turned off on this server."
+	textLinkTaken      = "This WhatsApp account is linked by another user of this server already. The new link was taken off again."
+)
+
+// Refusals and endings.
+const (
+	textUnlinked        = "Your phone, or WhatsApp itself, has taken this server off the linked devices of your account. Your rooms stay. To go on, use `relogin` (or `login whatsapp-qr`): the rooms continue then."
+	textBanned          = "WhatsApp has banned the account, for a while or for good. Open WhatsApp on your phone to see why and what can be done. Do not try again from here before that."
+	textPasskey         = "WhatsApp asks for the account's passkey to link a device, and this bridge cannot give it yet. On your phone, see whether Settings, Account, Passkeys can be turned off; otherwise the account cannot be linked here."
+	textLinkTimeout     = "Nobody used the code in time, and nothing was linked. Start again with `login`."
+	textWrongAccount    = "Another WhatsApp account was linked than the one to be linked again. Nothing was changed; use `login` if you want it in addition."
+	textForeignEndpoint = "This login was made on another network than the one that the server is configured for (a simulated one, or the real one), so it is not used. Ask your administrator."
+	textTooLateChange   = "This message is too old for that: WhatsApp lets messages be edited for 15 minutes and deleted for everybody for about two and a half days."
+	textForbidden       = "Only an administrator of the group may do this."
+	textNotMember       = "You are not a member of this group, or not any more. The room stays readable."
+	textUnknownGroup    = "There is no such group on WhatsApp."
+	textBadInvite       = "The invitation does not work, or not any more. Ask for a new one."
+	textApproval        = "An administrator of the group has to agree first. The room appears when they have."
+	textPrivacy         = "The person's privacy settings do not let you do this."
+	textNoPicture       = "There is no picture, or none that you may see."
+	textOnlyPeople      = "Only people on WhatsApp can be invited to this room: their ghosts, or with `start-chat` by number. Other Matrix users have no part in your account."
+	textNoBan           = "WhatsApp has no bans. Remove the person from the group instead."
+	textBadPoll         = "WhatsApp's polls have 2 to 12 options, all different and none empty. Ask it that way."
+	textBadTimer        = "WhatsApp's messages disappear after 24 hours, 7 days or 90 days, or not at all. Usage: `$cmdprefix timer <off|24h|7d|90d>`."
+	textLinkedUnsupport = "WhatsApp cannot carry this."
+)
+
+// What a room says about itself, and of messages in it.
+const (
+	textForwarded      = "Forwarded"
+	textLiveLocation   = "(The beginning of a live location; see it move on your phone.)"
+	textViewOnce       = "This was sent to be seen once. Here it stays until it is deleted."
+	textViewOnceAway   = "Something was sent that is to be seen once. It is on your phone only."
+	textGroupLeft      = "You are not in this group any more. The room stays readable."
+	textGroupBack      = "You are in this group again: you can write."
+	textLinkReset      = "The group's invitation link was replaced; the old one works no longer."
+	textCallRinging    = "📞 Incoming call. It can be taken on your phone only."
+	textCallVideo      = "📹 Incoming video call. It can be taken on your phone only."
+	textCallMissed     = "📞 Missed call."
+	textInvitedInstead = "%s could not be added directly and was sent an invitation instead."
+	textNotAdded       = "%s could not be added: %s"
+	textStickerDrawing = "sticker that moves and cannot be drawn here"
+)
+
+// Commands.
+const (
+	textNotLinked       = "This works with your own WhatsApp account only. Log in with `login whatsapp-qr`."
+	textNotAGroup       = "This works in the room of a group only."
+	textInviteLink      = "People can join this group by %s. Whoever has the link can come in."
+	textJoinUsage       = "Usage: `$cmdprefix join <link>`, with a link such as https://chat.whatsapp.com/…"
+	textResolveUsage    = "Usage: `$cmdprefix resolve-link <link>`, with a link such as https://chat.whatsapp.com/…"
+	textResolved        = "The link leads to the group “%s” with %d members."
+	textJoined          = "You have joined the group. Its room: [%s](%s)"
+	textJoinedSoon      = "You have joined the group. Its room appears in a moment."
+	textNoInvitation    = "There is no invitation in this room. Reply to one with `accept`, or write it in the room where it came."
+	textTimerSet        = "New messages in this chat disappear after %s."
+	textTimerOff        = "New messages in this chat do not disappear any more."
+	textLeaveAsk        = "This takes you out of the group “%s” on WhatsApp. The room stays readable. Write `leave` within two minutes to do it, or `cancel`."
+	textLeaveKept       = "You are still in the group."
+	textListUsage       = "Usage: `$cmdprefix list [chats|groups|contacts]`, and then `$cmdprefix open <number>`."
+	textListEmpty       = "There is nothing to list yet."
+	textListMore        = "…and %d more. `search` finds people by name."
+	textOpenUsage       = "Usage: `$cmdprefix open <number>`, with a number from `list`."
+	textOpenFirst       = "Say `list` first: the numbers are those of the last list."
+	textSyncAsked       = "Asked WhatsApp for how your chats stand; what is new is applied as it comes."
+	textPingLine        = "The way to WhatsApp and back takes %s."
+	textHistoryBegins   = "Your phone sends older messages. They appear when they are all here, oldest first."
+	textHistoryProgress = "Older messages: %d %% have come from your phone."
+	textHistoryComes    = "%d older messages of %d chats are here and go into their rooms now."
+	textHistoryDone     = "All older messages are in their rooms."
+	textHistoryFailed   = "A part of the older messages could not be fetched (%s). What came is shown."
+	textPhoneAway       = "Your phone was last seen by WhatsApp on %s. After about 14 days without it WhatsApp logs this server out: open WhatsApp on your phone once."
+	textPhoneBack       = "WhatsApp has seen your phone again."
+	textSeePhone        = "WhatsApp on your phone"
+	textOmitted         = "There was a %s, which this version does not show. See it in WhatsApp on your phone. You are told this once only."
+)
+
+func textLinkedTopic(n network.Network) string {
+	return fmt.Sprintf("Your own %s account, as a linked device. Your server decrypts messages to pass them on.", n.DisplayName())
+}
+
+func textLinkedSpace(n network.Network, account string) string {
+	if account == "" {
+		return n.DisplayName()
+	}
+	return n.DisplayName() + " " + account
+}
+
+func textPlaceholder(kind, text, see string) string {
+	said := fmt.Sprintf("Something was sent that this version cannot show: %s.", kind)
+	if text != "" {
+		said = fmt.Sprintf("%s\n\n(%s; this is what can be read of it.)", text, kind)
+	}
+	if see != "" {
+		said += " See it in " + see + "."
+	}
+	return said
+}
+
+func textInvited(group, expires string) string {
+	text := fmt.Sprintf("Invitation to the WhatsApp group “%s”. Write `accept` here to join it.", group)
+	if expires != "" {
+		text += " It ends on " + expires + "."
+	}
+	return text
+}
+
+func textTimer(timer time.Duration) string {
+	if hours := timer / time.Hour; hours > 24 {
+		return fmt.Sprintf("%d days", hours/24)
+	}
+	return "24 hours"
+}
+
+func linkedWords(prefix string) portal.LinkedWords {
+	return portal.LinkedWords{
+		Notices: notices(), Placeholder: textPlaceholder, Forwarded: textForwarded, Live: textLiveLocation, ViewOnce: textViewOnce,
+		ViewOnceAway: textViewOnceAway, PollHint: textPollHint,
+		Invited: func(group, expires string) string {
+			return strings.ReplaceAll(textInvited(group, expires), "`accept`", "`"+prefix+" accept`")
+		},
+	}
+}
