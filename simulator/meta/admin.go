@@ -76,6 +76,10 @@ func (n *Network) adminHandler() http.Handler {
 		mux.Handle(pattern, call)
 	}
 	mux.HandleFunc("GET /admin/trace", a.trace)
+	mux.HandleFunc("GET /admin/ca.pem", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-pem-file")
+		_, _ = w.Write(n.CA()) // a caller that has gone away is its own affair
+	})
 	return mux
 }
 

@@ -241,7 +241,7 @@ func (n *Network) hashIfStale(p *parcel, devices []types.JID) string {
 
 // head is what every delivered form of a message has.
 func (p *parcel) head(from types.JID) binary.Attrs {
-	attrs := binary.Attrs{"from": from, "id": p.id, "t": p.at.seconds(), "type": p.kind, "notify": p.from.user.name}
+	attrs := binary.Attrs{"from": from, "id": p.id, "t": p.at.seconds(), "type": p.kind, "notify": p.from.pushName()}
 	if p.edit != "" {
 		attrs["edit"] = p.edit
 	}

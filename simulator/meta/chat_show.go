@@ -19,8 +19,30 @@ func (p *Person) showChat(h hearing, m *waE2E.Message) Heard {
 		heard.Text = reaction.GetText()
 		heard.Reaction = &HeardReaction{TargetID: reaction.GetKey().GetID(), FromMe: reaction.GetKey().GetFromMe(), Emoji: reaction.GetText()}
 	}
+	heard.Media = p.showFile(heard.From, bare)
+	heard.ViewOnce = m.GetViewOnceMessage() != nil || m.GetViewOnceMessageV2() != nil || m.GetViewOnceMessageV2Extension() != nil
+	if key := bare.GetProtocolMessage().GetKey(); key != nil {
+		switch bare.GetProtocolMessage().GetType() {
+		case waE2E.ProtocolMessage_REVOKE:
+			heard.Kind, heard.Removed = "revoke", key.GetID()
+		case waE2E.ProtocolMessage_MESSAGE_EDIT:
+			heard.Kind, heard.Edited = "edit", key.GetID()
+		}
+	}
+	if update := bare.GetPollUpdateMessage(); update != nil {
+		heard.Vote = p.showVote(h, update)
+	}
+	if poll := pollIn(bare); poll != nil {
+		heard.Text = poll.GetName()
+	}
+	if preview := bare.GetExtendedTextMessage(); preview.GetMatchedText() != "" {
+		heard.Preview = &Preview{Matched: preview.GetMatchedText(), URL: preview.GetMatchedText(), Title: preview.GetTitle(),
+			Description: preview.GetDescription(), Thumbnail: preview.GetJPEGThumbnail()}
+	}
 	return heard
 }
+
+func protoName(name string) protoreflect.Name { return protoreflect.Name(name) }
 
 // contentName is the member of a message that is its content.
 func contentName(m *waE2E.Message) (name string) {

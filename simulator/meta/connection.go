@@ -52,6 +52,9 @@ func (n *Network) chatHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ws/chat", n.serveChat)
 	mux.HandleFunc("GET /mms/", n.serveBlob)
+	mux.HandleFunc("POST /mms/{kind}/{token}", n.serveUpload)
+	mux.HandleFunc("DELETE /mms/{kind}/{token}", n.serveDelete)
+	mux.HandleFunc("GET /pps/{name}", n.servePicture)
 	mux.HandleFunc("GET /i/{integrator}/{blob}", n.serveProxy)
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `<html><script>{"client_revision":%d,"x":0}</script></html>`, clientRevision)

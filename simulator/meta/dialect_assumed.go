@@ -125,10 +125,18 @@ func errorText(code int) string {
 	switch code {
 	case codeMalformed:
 		return "bad-request"
+	case codeNotAuthorized:
+		return "not-authorized"
 	case codeForbidden:
 		return "forbidden"
 	case codeNotFound:
 		return "item-not-found"
+	case codeNotAcceptable:
+		return "not-acceptable"
+	case codeConflict:
+		return "conflict"
+	case codeGone:
+		return "gone"
 	case codeTooMany:
 		return "rate-overlimit"
 	case codeUnserved:

@@ -39,7 +39,7 @@ func (n *Network) answerLinked(d *device, node binary.Node, xmlns string) ([]bin
 	case "get abt props":
 		return []binary.Node{{Tag: "props", Attrs: binary.Attrs{"protocol": "1", "hash": "calm"}}}, 0
 	case "set w:m media_conn":
-		return n.mediaHosts(), 0
+		return n.mediaHostsAt(n.tlsAddr), 0 // other clients than the library go there as they are told, over https
 	case "set md remove-companion-device":
 		return nil, n.logoutRequest(d, child)
 	case "get w:biz business_profile":

@@ -25,7 +25,7 @@ const (
 	Audio    MediaKind = "audio"
 	Voice    MediaKind = "voice"
 	Document MediaKind = "document"
-	// Sticker exists on Messenger only (docs/protocol.md#messenger).
+	// Sticker is no part of third-party chats on WhatsApp (docs/protocol.md#messenger).
 	Sticker MediaKind = "sticker"
 )
 
@@ -57,6 +57,8 @@ type Media struct {
 	Duration          time.Duration
 	Waveform          []byte
 	Thumbnail         []byte
+	// ViewOnce and Animated (of stickers) are of chats within WhatsApp.
+	ViewOnce, Animated bool
 	// ReplyTo is what an image answers, nil for nothing; other kinds have no field for it.
 	ReplyTo *Heard
 	// Misbehave is empty for a file that is in order.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/base64"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -55,7 +54,7 @@ func (n *Network) ForgetMedia() {
 // serveBlob answers GET and HEAD of a direct path, single ranges included (docs/protocol.md#media).
 func (n *Network) serveBlob(w http.ResponseWriter, r *http.Request) {
 	n.transcript.note(n.now(), "media host: "+r.Method+" "+r.URL.Path)
-	if n.misfortune("media-host", r.URL.Path, 0.03) && r.Host == n.chatAddr { // the other host serves it
+	if n.misfortune("media-host", r.URL.Path, 0.03) && (r.Host == n.chatAddr || r.Host == n.tlsAddr) { // the other host serves it
 		http.Error(w, "", http.StatusServiceUnavailable)
 		return
 	}
@@ -95,12 +94,14 @@ func (n *Network) serveBadly(w http.ResponseWriter, file []byte, how string) {
 }
 
 // mediaHosts answers which hosts have files: the chat server, under two names. assumed: U15
-func (n *Network) mediaHosts() []binary.Node {
-	_, port, _ := strings.Cut(n.chatAddr, ":")
+func (n *Network) mediaHosts() []binary.Node { return n.mediaHostsAt(n.chatAddr) }
+
+func (n *Network) mediaHostsAt(address string) []binary.Node {
+	_, port, _ := strings.Cut(address, ":")
 	host := func(name string) binary.Node {
 		return binary.Node{Tag: "host", Attrs: binary.Attrs{"hostname": name}}
 	}
 	return []binary.Node{{Tag: "media_conn", Attrs: binary.Attrs{
-		"auth": fmt.Sprintf("auth-%d", n.cfg.seed), "ttl": mediaHostsLife, "auth_ttl": mediaHostsLife, "max_buckets": 12,
-	}, Content: []binary.Node{host(n.chatAddr), host("localhost:" + port)}}}
+		"auth": n.mediaAuth(), "ttl": mediaHostsLife, "auth_ttl": mediaHostsLife, "max_buckets": 12,
+	}, Content: []binary.Node{host(address), host("localhost:" + port)}}}
 }

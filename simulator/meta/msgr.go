@@ -81,13 +81,20 @@ func (n *Network) findOnMessenger(d *device, asked binary.Node) (*user, int) {
 	return n.foundBy(d, u)
 }
 
-// Edit gives a message that the person sent new text, Unsend takes one back. Messenger alone has them in third-party chats.
+// Edit gives a message that the person sent new text, Unsend takes one back, in a group as its admin anybody's.
+// Chats within WhatsApp have both; of third-party chats, those on Messenger alone.
 func (p *Person) Edit(to, messageID, text string) (id string, err error) {
+	if p.inChat(to) {
+		return p.editInChat(to, messageID, text)
+	}
 	return p.changeOwn(to, messageID, func(key value) []byte { return msgrEdit(key, text, p.n.now()) })
 }
 
 // Unsend takes a message back that the person sent.
 func (p *Person) Unsend(to, messageID string) (id string, err error) {
+	if p.inChat(to) {
+		return p.revokeInChat(to, messageID)
+	}
 	return p.changeOwn(to, messageID, msgrRevoke)
 }
 

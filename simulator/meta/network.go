@@ -42,10 +42,12 @@ type Network struct {
 	connections              map[int]*connection
 	lastConnection           int
 
-	groups     map[string]*group // by the part before the @
-	carried    map[string]stamp  // messages within WhatsApp that were taken, by sending device, recipient and id
-	usedRefs   map[string]bool   // codes for linking that were scanned
-	lastNotice int
+	groups       map[string]*group // by the part before the @
+	carried      map[string]stamp  // messages within WhatsApp that were taken, by sending device, recipient and id
+	usedRefs     map[string]bool   // codes for linking that were scanned
+	revokedCodes map[string]bool   // invite codes of groups that were replaced
+	pictures     map[string][]byte // by id, those that were replaced included
+	lastNotice   int
 
 	tallyMu sync.Mutex
 	tally   map[string]int
@@ -55,7 +57,9 @@ type Network struct {
 	proxy  *mediaProxy
 	pushes pushCaller // has a lock of its own
 
-	chatAddr, enlistmentAddr, adminAddr string
+	authority *authority
+
+	chatAddr, tlsAddr, proxyAddr, enlistmentAddr, adminAddr string
 }
 
 // New starts a network on loopback. [Network.Close] ends it.
@@ -78,7 +82,7 @@ func New(opts ...Option) (*Network, error) {
 		connections: map[int]*connection{},
 		tally:       map[string]int{},
 
-		groups: map[string]*group{}, carried: map[string]stamp{}, usedRefs: map[string]bool{},
+		groups: map[string]*group{}, carried: map[string]stamp{}, usedRefs: map[string]bool{}, pictures: map[string][]byte{}, revokedCodes: map[string]bool{},
 
 		usersByPhone: map[string]*user{}, usersByLID: map[string]*user{}, usersByFBID: map[string]*user{},
 	}
@@ -90,6 +94,12 @@ func New(opts ...Option) (*Network, error) {
 		return nil, err
 	}
 	if n.proxy, err = newMediaProxy(); err != nil {
+		return nil, err
+	}
+	if n.authority, err = newAuthority(); err != nil {
+		return nil, err
+	}
+	if err = n.writeCA(); err != nil {
 		return nil, err
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -104,6 +114,12 @@ func (n *Network) listen() (err error) {
 	if n.chatAddr, err = n.serve("chat", n.cfg.chat, n.chatHandler()); err != nil {
 		return err
 	}
+	if n.tlsAddr, err = n.serveTLS(n.cfg.tls, n.chatHandler()); err != nil {
+		return err
+	}
+	if n.proxyAddr, err = n.serve("proxy", n.cfg.proxy, n.proxyHandler()); err != nil {
+		return err
+	}
 	if n.enlistmentAddr, err = n.serve("enlistment", n.cfg.enlistment, n.enlistmentHandler()); err != nil {
 		return err
 	}
@@ -113,6 +129,11 @@ func (n *Network) listen() (err error) {
 
 // serve runs an HTTP server on a loopback address until the network closes, and says where it listens.
 func (n *Network) serve(name, address string, handler http.Handler) (string, error) {
+	return n.serveOn(name, address, handler, func(l net.Listener) net.Listener { return l })
+}
+
+// serveOn is serve over what wrap makes of the listener.
+func (n *Network) serveOn(name, address string, handler http.Handler, wrap func(net.Listener) net.Listener) (string, error) {
 	if err := checkLoopback(address); err != nil {
 		return "", err
 	}
@@ -123,7 +144,7 @@ func (n *Network) serve(name, address string, handler http.Handler) (string, err
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return n.ctx }}
 	n.work.Go(func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(wrap(listener)); !errors.Is(err, http.ErrServerClosed) {
 			n.cfg.logf("simulator: %s server ended: %v", name, err)
 		}
 	})

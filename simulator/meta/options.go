@@ -18,6 +18,7 @@ type options struct {
 	profile                        ProfileName
 	profileSet                     bool
 	chat, enlistment, admin        string
+	tls, proxy, caFile             string
 	logf                           func(string, ...any)
 	now                            func() time.Time
 	shortAccounts                  bool
@@ -38,6 +39,8 @@ func defaults() options {
 		chat:              "127.0.0.1:0",
 		enlistment:        "127.0.0.1:0",
 		admin:             "127.0.0.1:0",
+		tls:               "127.0.0.1:0",
+		proxy:             "127.0.0.1:0",
 		logf:              log.Printf,
 		now:               time.Now,
 		lookupsPerMinute:  32,

@@ -83,10 +83,19 @@ type Heard struct {
 	// Mentions are the addresses that the text mentions.
 	Mentions  []string
 	Forwarded bool
+	ViewOnce  bool
+	// Vote is a vote in a poll; of a poll, Text is the question.
+	Vote *HeardVote
 	// Message is all of it, without the copy's wrapper.
 	Message *waE2E.Message
 
 	sts string
+}
+
+// HeardVote is a vote as the phone showed it: all options that are chosen now.
+type HeardVote struct {
+	PollID  string
+	Options []string
 }
 
 // Receipt is what the other side told of a person's message.

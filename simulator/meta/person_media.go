@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"go.mau.fi/whatsmeow/proto/waE2E"
 )
 
 // This file is what a person does with more than text: files, reactions, previews of links.
@@ -45,6 +47,9 @@ type Preview struct {
 
 // SendMedia encrypts a file, puts it on the network's media host and sends the message about it.
 func (p *Person) SendMedia(to string, m Media) (id string, err error) {
+	if p.inChat(to) {
+		return p.sendChatMedia(to, m)
+	}
 	form, err := m.Kind.form()
 	if err != nil {
 		return "", err
@@ -137,6 +142,10 @@ func quoteOf(h Heard) value {
 
 // SendPreview sends a text with a description of a link in it.
 func (p *Person) SendPreview(to, text string, preview Preview) (id string, err error) {
+	if p.inChat(to) {
+		return p.SendMessage(to, &waE2E.Message{ExtendedTextMessage: &waE2E.ExtendedTextMessage{Text: &text, MatchedText: &preview.Matched,
+			Title: &preview.Title, Description: &preview.Description, JPEGThumbnail: preview.Thumbnail}})
+	}
 	if p.user.product == productMessenger {
 		return p.Send(to, "text", encodeMessenger(value{"extendedTextMessage": value{"text": value{"text": text}, "matchedText": preview.Matched,
 			"canonicalURL": preview.URL, "title": preview.Title, "description": preview.Description, "previewType": uint64(0)}}, nil))

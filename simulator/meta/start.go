@@ -44,11 +44,16 @@ func Start(t TB, opts ...Option) *Network {
 
 // Info is what a client needs to find its way in, as printed and served.
 type Info struct {
-	Seed          int64  `json:"seed"`
-	Profile       string `json:"profile"`
-	RootKey       string `json:"root_key"`
-	ChatAddr      string `json:"chat_addr"`
-	ChatURL       string `json:"ws_url"`
+	Seed     int64  `json:"seed"`
+	Profile  string `json:"profile"`
+	RootKey  string `json:"root_key"`
+	ChatAddr string `json:"chat_addr"`
+	ChatURL  string `json:"ws_url"`
+	// WSSURL and MediaHost are the same over TLS, under a certificate of CAFile, and ProxyURL leads there by CONNECT.
+	WSSURL        string `json:"wss_url"`
+	MediaHost     string `json:"media_host"`
+	CAFile        string `json:"ca_file,omitempty"`
+	ProxyURL      string `json:"proxy_url"`
 	EnlistmentURL string `json:"enlistment_url"`
 	MetaIssuer    string `json:"meta_issuer"`
 	AdminURL      string `json:"admin_url"`
@@ -57,5 +62,6 @@ type Info struct {
 // Info tells where the network listens and whom to trust.
 func (n *Network) Info() Info {
 	return Info{Seed: n.cfg.seed, Profile: string(n.Profile()), RootKey: fmt.Sprintf("%x", n.Root()), ChatAddr: n.ChatAddr(),
-		ChatURL: n.ChatURL(), EnlistmentURL: n.EnlistmentURL(), MetaIssuer: n.MetaIssuer(), AdminURL: n.AdminURL()}
+		ChatURL: n.ChatURL(), WSSURL: "wss://" + n.tlsAddr + "/ws/chat", MediaHost: n.tlsAddr, CAFile: n.cfg.caFile, ProxyURL: n.ProxyURL(),
+		EnlistmentURL: n.EnlistmentURL(), MetaIssuer: n.MetaIssuer(), AdminURL: n.AdminURL()}
 }

@@ -40,6 +40,7 @@ type chatAccount struct {
 	keyIndexes    []byte // the phone's signed list of its devices
 	keyIndexesSet time.Time
 	privacy       map[string]string
+	pushName      string // since it was changed, empty before
 	about         string
 	aboutSet      time.Time
 	picture       *picture
