@@ -28,8 +28,11 @@ var (
 	BuildTime = "unknown"
 )
 
-// acceptRestore is the flag that lets the program start on a restored database.
-const acceptRestore = "accept-restore"
+// The flags that let the program start on a restored database, and without the instance secret that the database belongs to.
+const (
+	acceptRestore   = "accept-restore"
+	acceptNewSecret = "accept-new-secret"
+)
 
 const (
 	exitUsage  = 1
@@ -57,8 +60,10 @@ func run(connector *bridge.Connector) {
 	}
 	accept := flag.Make().LongKey(acceptRestore).Default("false").
 		Usage("Start although the database was restored from a backup; all encrypted sessions begin anew").Bool()
+	newSecret := flag.Make().LongKey(acceptNewSecret).Default("false").
+		Usage("Start although the instance secret is lost; messages that wait cannot be read any more and are given up").Bool()
 	program.PostInit = func() {
-		connector.AcceptRestore = *accept
+		connector.AcceptRestore, connector.AcceptNewSecret = *accept, *newSecret
 		connector.StateDir = filepath.Dir(program.ConfigPath)
 		if err := bridge.Compose(program); err != nil {
 			fmt.Fprintf(os.Stderr, "Configuration error:\n%v\n", err)
@@ -67,6 +72,7 @@ func run(connector *bridge.Connector) {
 	}
 	program.InitVersion(Tag, Commit, BuildTime)
 	connector.Software = program.Name + "/" + program.Version
+	connector.Build = Version + " " + Commit
 	program.Run()
 }
 
@@ -87,6 +93,7 @@ func exampleAsked(args []string) (path string, asked bool) {
 		set.Make().LongKey(other).Default("false").Bool()
 	}
 	set.Make().LongKey(acceptRestore).Default("false").Bool()
+	set.Make().LongKey(acceptNewSecret).Default("false").Bool()
 	set.MakeFull("n", "no-update", "", "false").Bool()
 	set.MakeFull("g", "generate-registration", "", "false").Bool()
 	if err := set.Parse(); err != nil {

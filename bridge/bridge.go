@@ -37,8 +37,10 @@ type Connector struct {
 	Software string
 	// StateDir is where signing keys go unless the configuration names another place.
 	StateDir string
-	// AcceptRestore starts although the database is an older copy of itself.
-	AcceptRestore bool
+	// Build names this very build of the program; another one tries again what the last could not show.
+	Build string
+	// AcceptRestore starts although the database is an older copy of itself, AcceptNewSecret although the instance secret is lost.
+	AcceptRestore, AcceptNewSecret bool
 
 	bridge   *bridgev2.Bridge
 	config   Config
@@ -46,6 +48,10 @@ type Connector struct {
 	namer    *puppet.Namer
 	db       *database.Database
 	delivery *delivery.Delivery
+	// matrix is the Matrix side without anything between; for what the outbox has to say.
+	matrix *delivery.Matrix
+	// promised are events that bridgev2 must not call sent, see [explainer].
+	promised sync.Map
 	// accept takes what users send, see [delivery.Outbox.Accept].
 	accept func(ctx context.Context, msg delivery.Outgoing) (network.MessageID, error)
 	// restored says that the database turned out to be an older copy of itself.

@@ -44,6 +44,8 @@ type Client struct {
 	answered chan struct{}
 	// cancel ends the connection; nil while disconnected.
 	cancel context.CancelFunc
+	// traffic is when something last came from the network, or was acknowledged by it; zero if never in this run.
+	traffic time.Time
 	// troubled says that the user was told of a refusal, and has to be told of its end.
 	troubled bool
 	// pictures are the people whose picture is to be asked for, pictured when that was done last (linked accounts).

@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"maunium.net/go/mautrix/bridgev2/matrix"
 	"maunium.net/go/mautrix/bridgev2/networkid"
 	"maunium.net/go/mautrix/bridgev2/provisionutil"
-	"maunium.net/go/mautrix/bridgev2/status"
 
 	"causeway/delivery"
 	"causeway/interop"
@@ -32,6 +30,7 @@ func (c *Connector) registerCommands() {
 	}
 	processor.AddHandlers(c.contactCommands()...)
 	processor.AddHandlers(c.linkedCommands()...)
+	processor.AddHandlers(c.fateCommands()...)
 	processor.AddHandlers(
 		&commands.FullHandler{Func: c.login(commands.CommandLogin.Func), Name: commands.CommandLogin.Name,
 			Help: commands.CommandLogin.Help, RequiresLoginPermission: true},
@@ -40,8 +39,6 @@ func (c *Connector) registerCommands() {
 		&commands.FullHandler{Func: c.startChat, Name: commands.CommandStartChat.Name, Aliases: commands.CommandStartChat.Aliases,
 			Help: commands.HelpMeta{Section: commands.HelpSectionChats, Args: "[_login ID_] <_phone number_>",
 				Description: "Start a chat with somebody by phone number, such as +4915112345678."}, RequiresLogin: true},
-		&commands.FullHandler{Func: c.ping, Name: "ping", Aliases: []string{"status"}, Help: commands.HelpMeta{
-			Section: commands.HelpSectionGeneral, Description: "Show how your logins stand with their networks."}},
 		&commands.FullHandler{Func: c.reconnect, Name: "reconnect", RequiresLogin: true, Help: commands.HelpMeta{
 			Section: commands.HelpSectionAuth, Description: "Close and open the connections of your logins."}},
 		&commands.FullHandler{Func: c.consent, Name: "consent", Help: commands.HelpMeta{
@@ -194,28 +191,6 @@ func likelyNetwork(identifier string) network.Network {
 		return network.WhatsApp
 	}
 	return network.Messenger
-}
-
-func (c *Connector) ping(ce *commands.Event) {
-	logins := ce.User.GetUserLogins()
-	if len(logins) == 0 {
-		ce.Reply(textNoLogins)
-		return
-	}
-	var out strings.Builder
-	for _, login := range logins {
-		client, ok := clientOf(login.Client)
-		if !ok {
-			continue
-		}
-		state := client.standing()
-		fmt.Fprintf(&out, "* %s: %s", login.RemoteName, textState(state.StateEvent))
-		if state.StateEvent != status.StateConnected && state.Message != "" {
-			out.WriteString(". " + state.Message)
-		}
-		out.WriteByte('\n')
-	}
-	ce.Reply("%s", out.String())
 }
 
 func (c *Connector) reconnect(ce *commands.Event) {

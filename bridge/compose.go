@@ -38,7 +38,8 @@ func Compose(main *mxmain.BridgeMain) error {
 	if err != nil {
 		return err
 	}
-	main.Bridge.Matrix = &explainer{Matrix: journaled}
+	connector.matrix = journaled
+	main.Bridge.Matrix = &explainer{Matrix: journaled, promised: &connector.promised}
 	if processor, ok := main.Bridge.Commands.(*commands.Processor); ok {
 		composeCommands(processor, journaled)
 		main.Bridge.Commands = ownLogger{processor}

@@ -33,12 +33,6 @@ type Config struct {
 	Linked     LinkedConfig  `yaml:"linked"`
 }
 
-// DeliveryConfig is about the journal.
-type DeliveryConfig struct {
-	// EpochFile notes how far the database has come; empty is beside the database.
-	EpochFile string `yaml:"epoch_file"`
-}
-
 // InteropConfig is what the provider is told, and how its users' chats work.
 type InteropConfig struct {
 	interop.Config `yaml:",inline"`
@@ -59,9 +53,16 @@ type EndpointConfig struct {
 	TrustRoot string `yaml:"trust_root"`
 }
 
-// ListenConfig is what the bridge offers to the internet.
+// ListenConfig is what the bridge offers to others than the homeserver.
 type ListenConfig struct {
 	Provider interop.Listen `yaml:"provider"`
+	Metrics  MetricsListen  `yaml:"metrics"`
+}
+
+// MetricsListen is the operator's listener.
+type MetricsListen struct {
+	// Address is host:port, empty for none.
+	Address string `yaml:"address"`
 }
 
 // ReceiptsConfig is about read and delivery receipts.
@@ -116,7 +117,7 @@ func (c *Config) validate() error {
 	default:
 		errs = append(errs, fmt.Errorf("network.interop.reactions: %q is unknown; use auto, on or off", c.Interop.Reactions))
 	}
-	errs = append(errs, c.Listen.Provider.Validate(), c.Interop.Validate(), c.Linked.validate())
+	errs = append(errs, c.Listen.Provider.Validate(), c.Listen.Metrics.validate(), c.Delivery.validate(), c.Interop.Validate(), c.Linked.validate())
 	return errors.Join(errs...)
 }
 

@@ -31,7 +31,8 @@ func (c *Connector) installDelivery(main *mxmain.BridgeMain) (*delivery.Matrix, 
 	c.delivery = delivery.New(delivery.Options{
 		BridgeID: string(main.Bridge.ID), DB: c.db, Bridge: c,
 		SecretFile: files.secret, LockFile: files.lock, EpochFile: files.epoch,
-		AcceptRestore: c.AcceptRestore, OnRestore: c.renew,
+		AcceptRestore: c.AcceptRestore, OnRestore: c.renew, AcceptNewSecret: c.AcceptNewSecret, Software: c.Build,
+		Flood: c.config.Delivery.Flood.limits(), Disk: c.config.Delivery.disk(files), Timing: c.config.Delivery.timing(),
 		Exit: func(err error) {
 			log.WithLevel(zerolog.FatalLevel).Err(err).Msg("This process must stop at once")
 			os.Exit(exitFenced)
@@ -166,5 +167,30 @@ func (c *Connector) Lost(ctx context.Context, id networkid.UserLoginID, e networ
 	if message, ok := e.(network.MessageEvent); ok {
 		name = c.nameOf(ctx, message.Message.ID.Sender)
 	}
-	client.tellUser(textLost(name, client.self.Network, why))
+	client.tellUser(textLost(name, client.self.Network, Explain(why).sentence(client.self.Network)))
+}
+
+// Reread implements [delivery.Bridge].
+func (c *Connector) Reread(ctx context.Context, id networkid.UserLoginID, msg network.Message) (network.Message, error) {
+	client, err := c.client(ctx, id)
+	if err != nil {
+		return msg, err
+	}
+	below, err := client.live()
+	if errors.Is(err, network.ErrNotConnected) {
+		return msg, delivery.ErrNotReady // its client is not made yet
+	}
+	if reader, ok := below.(network.Rereader); ok {
+		msg = reader.Reread(msg)
+	}
+	return msg, nil
+}
+
+// Disk implements [delivery.Bridge].
+func (c *Connector) Disk(ctx context.Context, low bool, free uint64) {
+	text := textDiskBack
+	if low {
+		text = textDiskAlarm(free, uint64(c.config.Delivery.MinFreeDisk))
+	}
+	c.tellAdministrators(ctx, text)
 }

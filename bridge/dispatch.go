@@ -25,6 +25,7 @@ const typingShown = 25 * time.Second
 // take takes everything that happens on the network. Nil means that it is on disk and will be
 // in its room; an error leaves it with the network.
 func (c *Client) take(ctx context.Context, e network.Event) error {
+	c.heard()
 	change, ok := e.(network.ConnectionEvent)
 	if !ok {
 		if waitsForPast(e) && c.linked() && c.gathering() {
@@ -142,11 +143,20 @@ func (c *Client) replacePlaceholder(failure *error) upserter {
 	return func(
 		ctx context.Context, _ *bridgev2.Portal, _ bridgev2.MatrixAPI, existing []*bridgedb.Message, msg network.Message,
 	) (bridgev2.UpsertResult, error) {
-		if _, still := msg.Content.(network.Undecryptable); still || len(existing) != 1 || !portal.IsPlaceholder(existing[0]) {
+		if isStandIn(msg.Content) || len(existing) != 1 || !portal.IsPlaceholder(existing[0]) {
 			return bridgev2.UpsertResult{}, nil
 		}
 		return bridgev2.UpsertResult{SubEvents: []bridgev2.RemoteEvent{c.replacement(ctx, msg, failure)}}, nil
 	}
+}
+
+// isStandIn says whether content would only be shown as a placeholder itself.
+func isStandIn(content network.Content) bool {
+	switch content.(type) {
+	case network.Undecryptable, network.Unsupported:
+		return true
+	}
+	return false
 }
 
 // replacement turns the placeholder of a message into the message.

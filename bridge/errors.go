@@ -2,11 +2,13 @@ package bridge
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/event"
 
+	"causeway/delivery"
 	"causeway/interop"
 	"causeway/network"
 )
@@ -55,6 +57,7 @@ const (
 // problems is tried in order; an error that none of them is becomes [unexplained].
 func problems() []problem {
 	return []problem{
+		{is: delivery.ErrSlow, code: "CW-1314", text: textSlow, status: retriable, http: http.StatusGatewayTimeout},
 		{is: network.ErrNotOptedIn, code: "CW-1201", text: textNotOptedIn, status: failed, http: http.StatusForbidden},
 		{is: network.ErrUnknownPerson, code: "CW-1202", text: textUnknownPerson, status: failed, http: http.StatusNotFound},
 		{is: network.ErrBadIdentifier, code: "CW-1203", text: textBadIdentifier, status: failed, http: http.StatusBadRequest},
@@ -113,6 +116,13 @@ func problems() []problem {
 		{is: network.ErrTemporary, code: "CW-1403", text: textTemporary, status: retriable, http: http.StatusBadGateway},
 		{is: network.ErrNotConnected, code: "CW-1404", text: textNotConnected, status: retriable, http: http.StatusServiceUnavailable},
 
+		{is: delivery.ErrInboxFull, code: "CW-1405", text: textInboxFull, status: retriable, http: http.StatusServiceUnavailable},
+		{is: delivery.ErrDiskLow, code: "CW-1406", text: textDiskLow, status: retriable, http: http.StatusInsufficientStorage},
+
+		{is: delivery.ErrGone, code: "CW-1109", text: textAccountGone, status: failed, http: http.StatusGone},
+		{is: delivery.ErrFlooded, code: "CW-1313", text: textFlooded, status: retriable, http: http.StatusTooManyRequests},
+		{is: delivery.ErrDropped, code: "CW-1315", text: textDropped, status: failed, http: http.StatusGone},
+		{is: delivery.ErrSetAside, code: "CW-1316", text: textSetAside, status: failed, http: http.StatusInternalServerError},
 		{is: bare(bridgev2.ErrNotLoggedIn), code: "CW-1108", text: textNotLoggedIn, status: failed, http: http.StatusForbidden},
 		{is: errReactionsUnknown, code: "CW-1305", text: textNoReactions, status: failed, http: http.StatusBadRequest},
 		{is: errNotHere, code: "CW-1309", text: textNotHere, status: failed, http: http.StatusBadRequest},
@@ -141,12 +151,33 @@ func bare(err error) error {
 }
 
 func findProblem(err error) (problem, bool) {
+	err = recalled(err)
 	for _, p := range problems() {
 		if errors.Is(err, p.is) {
 			return p, true
 		}
 	}
 	return unexplained(), false
+}
+
+// recalled gives an error back the reason that the journal remembers of it.
+func recalled(err error) error {
+	var code delivery.Recorded
+	if !errors.As(err, &code) {
+		return err
+	}
+	for _, p := range problems() {
+		if p.code == string(code) {
+			return fmt.Errorf("%w: %w", err, p.is)
+		}
+	}
+	return err
+}
+
+// Code implements [delivery.Bridge].
+func (c *Connector) Code(err error) string {
+	p, _ := findProblem(err)
+	return p.code
 }
 
 // sentence is what users are told, with the code at its end.

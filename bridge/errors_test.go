@@ -13,6 +13,7 @@ import (
 	checkpoint "maunium.net/go/mautrix/bridgev2/status"
 	"maunium.net/go/mautrix/event"
 
+	"causeway/delivery"
 	"causeway/interop"
 	"causeway/network"
 )
@@ -28,6 +29,7 @@ func sentinels() []error {
 		interop.ErrIncomplete, interop.ErrStopped, interop.ErrUserNotAllowed, interop.ErrNoConsent, interop.ErrIdentifierTaken,
 		interop.ErrIdentityMismatch, interop.ErrNotStarted,
 		errLoggedInAlready, errNotAgreed, errNoSuchFlow,
+		delivery.ErrInboxFull, delivery.ErrDiskLow, delivery.ErrGone, delivery.ErrFlooded, delivery.ErrSlow, delivery.ErrDropped, delivery.ErrSetAside,
 	}
 }
 
@@ -51,6 +53,35 @@ func TestEveryRefusalHasItsSentence(t *testing.T) {
 			require.NotContains(t, p.text, word, "a block stays invisible")
 		}
 	}
+}
+
+// After a restart only the code is left of a reason, and it must lead back to the same words.
+func TestTheJournalsReasonsLeadBack(t *testing.T) {
+	c := New()
+	for _, sentinel := range sentinels() {
+		code := c.Code(fmt.Errorf("ack 403: %w", sentinel))
+		recorded := fmt.Errorf("not sent: %w", delivery.Recorded(code))
+		require.ErrorIs(t, recalled(recorded), sentinel)
+		require.Equal(t, statusOf(sentinel, network.WhatsApp).Message, statusOf(recalled(recorded), network.WhatsApp).Message)
+		require.Equal(t, code, Explain(code).Code())
+	}
+	unknown := fmt.Errorf("%w: not sent within 24h: %w", network.ErrOutcomeUnknown, delivery.Recorded("CW-1404"))
+	require.Equal(t, "CW-1402", c.Code(unknown), "it may have arrived: that counts")
+	require.Equal(t, "CW-1000", c.Code(delivery.Recorded("not connected to the network")), "as an old version wrote it")
+}
+
+func TestEveryEndOfARowIsExplained(t *testing.T) {
+	codes := map[string]bool{}
+	for _, class := range delivery.Classes() {
+		explained := Explain(class)
+		require.Regexp(t, `^CW-16\d\d$`, explained.Code(), class)
+		require.False(t, codes[explained.Code()], class)
+		codes[explained.Code()] = true
+		require.Equal(t, explained, Explain(explained.Code()))
+		require.Regexp(t, `^[A-Z].*\. \(CW-16\d\d\)$`, explained.Sentence(network.WhatsApp))
+	}
+	require.Len(t, rowProblems(), len(codes))
+	require.Equal(t, DroppedCode(), New().Code(delivery.ErrDropped))
 }
 
 func TestStatuses(t *testing.T) {

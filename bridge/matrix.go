@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/rs/zerolog"
 
@@ -18,8 +19,13 @@ import (
 // explainer is the Matrix side as bridgev2 uses it, except that every failure of
 // a Matrix event is told in our words, with a code: bridgev2 has refusals of its
 // own that say nothing in the room, and puts raw errors into events.
+//
+// Of what the outbox has taken it lets nobody but the outbox say that it was sent: bridgev2 says so of reactions and
+// edits as soon as our handler returns.
 type explainer struct {
 	*delivery.Matrix
+	// promised are the events of which the outbox will tell, until bridgev2 has had its say.
+	promised *sync.Map
 }
 
 var (
@@ -35,6 +41,10 @@ var (
 
 // SendMessageStatus implements [bridgev2.MatrixConnector].
 func (e *explainer) SendMessageStatus(ctx context.Context, status *bridgev2.MessageStatus, info *bridgev2.MessageStatusEventInfo) {
+	_, promised := e.promised.LoadAndDelete(info.SourceEventID)
+	if promised && status.Status == event.MessageStatusSuccess {
+		return
+	}
 	if status.InternalError != nil && status.Status != event.MessageStatusSuccess {
 		explained := explainStatus(*status, e.networkOf(ctx, info))
 		status = &explained

@@ -158,6 +158,11 @@ type sender struct {
 
 // Send implements [network.Client].
 func (s sender) Send(ctx context.Context, msg network.Message) (sent network.Sent, err error) {
+	defer func() {
+		if err == nil {
+			s.login.heard()
+		}
+	}()
 	media, isFile := msg.Content.(network.Media)
 	if !isFile {
 		ctx, cancel := context.WithTimeout(ctx, attemptPatience)

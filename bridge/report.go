@@ -17,6 +17,7 @@ import (
 // Report implements [delivery.Bridge]: what the author of a message is told of it, and what its
 // fate says about the room.
 func (c *Connector) Report(ctx context.Context, report delivery.Report) error {
+	report.Err = recalled(report.Err)
 	room, err := c.bridge.GetPortalByMXID(ctx, report.Room)
 	if err != nil {
 		return err
@@ -33,11 +34,12 @@ func (c *Connector) Report(ctx context.Context, report delivery.Report) error {
 	if report.Progress == delivery.Delayed {
 		return c.tellDelayed(ctx, report, n)
 	}
-	status := bridgev2.MessageStatus{Status: event.MessageStatusSuccess}
 	if report.Progress == delivery.Failed {
-		status = statusOf(report.Err, n)
+		status := statusOf(report.Err, n)
+		c.bridge.Matrix.SendMessageStatus(ctx, &status, report.StatusInfo())
+		return nil
 	}
-	c.bridge.Matrix.SendMessageStatus(ctx, &status, report.StatusInfo())
+	c.matrix.SendMessageStatus(ctx, &bridgev2.MessageStatus{Status: event.MessageStatusSuccess}, report.StatusInfo())
 	return nil
 }
 
@@ -70,7 +72,7 @@ func (c *Connector) tellDelayed(ctx context.Context, report delivery.Report, n n
 func delayedSentence(err error, n network.Network) string {
 	p, known := findProblem(err)
 	switch p.is {
-	case network.ErrNotConnected, network.ErrTemporary, network.ErrRateLimited, network.ErrOutcomeUnknown:
+	case network.ErrNotConnected, network.ErrTemporary, network.ErrRateLimited, network.ErrOutcomeUnknown, delivery.ErrSlow:
 		return textDelayed + " (" + p.code + ")"
 	}
 	if !known {

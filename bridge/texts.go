@@ -3,6 +3,7 @@ package bridge
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"maunium.net/go/mautrix/bridgev2/status"
 
@@ -36,6 +37,33 @@ const (
 	textNoVotes     = "Votes are not sent: on {network} the poll is a text. Send the number of your choice as a message."
 	textNoDownload  = "The file could not be fetched from your homeserver. Send it again in a while."
 	textYouBlocked  = "You ignore this person at the moment, so nothing is sent. Write `unblock` to the bridge bot to change that."
+)
+
+// Errors about what waits.
+const (
+	textFlooded     = "You send faster than this bridge passes messages on, and too many of yours wait already. This one was not taken: send it again when the others have gone."
+	textSlow        = "It took too long to hand this file to {network}, and what you wrote after it had to wait. Send it again in a while, or a smaller one."
+	textDropped     = "This message was given up with `drop` or by your administrator, and is not tried again."
+	textSetAside    = "The bridge could not handle this message: it ended the program each time. It is set aside and kept; please tell your administrator the code and the time."
+	textAccountGone = "The account that this was for is not logged in any more, so nothing can be sent. Send `login` to the bridge bot if you want to enlist again."
+	textInboxFull   = "Too many messages wait for your homeserver at the moment. {network} keeps what is newer, and the bridge fetches it by itself when there is room."
+	textDiskLow     = "The disk of this bridge is nearly full. {network} keeps what is newer, and the bridge fetches it by itself when there is room. Your administrator has been told."
+)
+
+// How an event of a network stands in the journal.
+const (
+	textRowTransient   = "Your homeserver does not take it at the moment. It is tried again until it works."
+	textRowCredentials = "The homeserver does not know this bridge any more. The administrator must check that the registration file is the one that the homeserver has."
+	textRowRefused     = "The homeserver refuses it: the room is gone, or the bridge may not write there. Once that is mended it can be tried again."
+	textRowTooLarge    = "The homeserver takes no message of this size."
+	textRowOurs        = "The bridge could not make a Matrix message of it. This is a fault of the bridge; a later version tries it again by itself."
+	textRowGone        = "The account that it was for is not logged in any more."
+	textRowUnreadable  = "What the journal holds of it does not open: it was written by another version, or the instance secret is not the one that it was sealed with."
+	textRowDeadly      = "The program ended each time when it came to this one, so it was set aside. This is a fault of the bridge; it can be tried again after an update."
+	textRowPlaceholder = "It could not be shown, and something else stands in the room for it. A later version tries it again by itself."
+	textRowDropped     = "It was given up by an administrator."
+	textRowRepeat      = "It was shown already, so nothing was left to do."
+	textRowIgnored     = "There was nothing in it to show, or what it was about is not in the room."
 )
 
 // What is sent in place of what third-party chats do not know.
@@ -168,6 +196,7 @@ func textIdentityChanged(name string) string {
 // What becomes of messages in the end.
 
 const (
+	textDiskBack = "There is room on the bridge's disk again: everything is taken in, and what waited at the networks and the homeserver comes now."
 	textDelayed  = "Not delivered yet; still trying."
 	textRestored = "The bridge was set back to an older copy of its data. Messages of the time since then may be missing here, or come again. All encrypted sessions begin anew."
 )
@@ -177,7 +206,104 @@ func textLost(name string, n network.Network, why string) string {
 	if name != "" {
 		what = fmt.Sprintf("A message of %s on %s", name, n.DisplayName())
 	}
-	return fmt.Sprintf("%s could not be shown (reason: %s). The bridge keeps it; ask your administrator.", what, why)
+	return fmt.Sprintf("%s could not be shown. %s The bridge keeps it for a while: your administrator can try it again.", what, why)
+}
+
+func textDiskAlarm(free, reserve uint64) string {
+	return fmt.Sprintf("The bridge's disk is nearly full: %d MiB are free, and `network.delivery.min_free_disk` is %d MiB. Nothing is taken in any more; networks and homeserver keep it. Make room, and the bridge goes on by itself.",
+		free>>20, reserve>>20)
+}
+
+// What became of a message.
+const (
+	textStatusUsage    = "Usage: `$cmdprefix status`; or as a reply to a message, or with the link to one, for what became of it."
+	textWhyUsage       = "Usage: `$cmdprefix why CW-1201`, or `$cmdprefix why` as a reply to a notice with such a code or to a message."
+	textRetryUsage     = "Usage: `$cmdprefix retry` as a reply to a message of yours that was not sent."
+	textDropUsage      = "Usage: `$cmdprefix drop` as a reply to a message of yours that is not sent yet."
+	textNothingKnown   = "Nothing is known of this message: it is older than what the bridge remembers, or it was not sent through it."
+	textNothingWrong   = "Nothing is wrong with this message as far as the bridge knows. Use `status` as a reply for more."
+	textNothingToRetry = "There is nothing to try again: this message was sent, or its content is not kept any more."
+	textNothingToDrop  = "There is nothing to give up: this message was sent, or was given up before."
+	textRetrying       = "It is tried again now."
+	textGivenUp        = "It is given up and not tried again. If it was already under way it may still arrive."
+	textRetryHint      = "Write `retry` as a reply to it to try again, or `drop` to have it forgotten."
+	textUnderWay       = "It is under way to {network}, and waits its turn."
+	textHeldBack       = "It is about a message that has not come yet, and waits for it."
+	textNotShownYet    = "It is on its way to this room."
+	textNoAnswer       = "{network} does not answer at the moment."
+)
+
+// clock is how times are told.
+const clock = "2006-01-02 15:04:05 UTC"
+
+func told(t time.Time) string { return t.UTC().Format(clock) }
+
+func textStored(t time.Time) string { return "Taken by the bridge at " + told(t) + "." }
+
+func textSent(n network.Network, sent, delivered, read time.Time) string {
+	text := fmt.Sprintf("%s has it since %s.", n.DisplayName(), told(sent))
+	if !delivered.IsZero() {
+		text += " It reached the other phone at " + told(delivered) + "."
+	}
+	if !read.IsZero() {
+		text += " It was read at " + told(read) + "."
+	}
+	if delivered.IsZero() && read.IsZero() {
+		text += " The other phone has not confirmed it yet."
+	}
+	return text
+}
+
+func textNotSent(why string) string { return "It was not sent. " + why }
+
+func textTriedSince(tries int, why string) string {
+	if tries == 1 {
+		return "It waits; one try has failed. " + why
+	}
+	return fmt.Sprintf("It waits; %d tries have failed. %s", tries, why)
+}
+
+// textPassing is a reason that passes by itself, as users are told of it while the bridge goes on trying.
+func textPassing(err error, n network.Network) string {
+	switch err {
+	case network.ErrNotConnected:
+		return "There is no connection to " + n.DisplayName() + " at the moment."
+	case network.ErrRateLimited:
+		return n.DisplayName() + " asks to slow down."
+	case network.ErrOutcomeUnknown:
+		return n.DisplayName() + " did not confirm it, so it is sent again as the same message: it cannot arrive twice."
+	case network.ErrTemporary:
+		return n.DisplayName() + " had a problem of its own."
+	}
+	return ""
+}
+
+func textCame(n network.Network, t time.Time) string {
+	return fmt.Sprintf("It came from %s at %s.", n.DisplayName(), told(t))
+}
+
+func textShown(t time.Time) string { return "It is in this room since " + told(t) + "." }
+
+func textTraffic(t time.Time) string { return "Last heard of the network at " + told(t) + "." }
+
+func textWaiting(n network.Network, in, out, held wait) string {
+	if in.rows+out.rows+held.rows == 0 {
+		return "Nothing waits."
+	}
+	var parts []string
+	for _, part := range []struct {
+		wait
+		where string
+	}{{in, "for your homeserver"}, {out, "for " + n.DisplayName()}, {held, "for the message that it is about"}} {
+		if part.rows > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s (the oldest since %s)", part.rows, part.where, told(part.oldest)))
+		}
+	}
+	return "Waiting: " + strings.Join(parts, ", ") + "."
+}
+
+func textAnswered(n network.Network, took time.Duration) string {
+	return fmt.Sprintf("%s answered within %d ms.", n.DisplayName(), max(1, took.Milliseconds()))
 }
 
 // Commands and login.

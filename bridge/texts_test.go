@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 
 	"maunium.net/go/mautrix/bridgev2/status"
 
+	"causeway/database"
 	"causeway/network"
 )
 
@@ -35,7 +37,7 @@ func TestTexts(t *testing.T) {
 		out.WriteString(text + "\n")
 	}
 	out.WriteString("\n== Refusals\n")
-	for _, p := range problems() {
+	for _, p := range append(problems(), sortedRowProblems()...) {
 		out.WriteString(p.sentence(network.WhatsApp) + "\n")
 	}
 	if *update {
@@ -60,6 +62,10 @@ func TestLinkedTexts(t *testing.T) {
 	want, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, string(want), out, "run go test ./bridge -run TestLinkedTexts -update, and read the difference")
+}
+
+func sortedRowProblems() []problem {
+	return slices.SortedFunc(maps.Values(rowProblems()), func(a, b problem) int { return strings.Compare(a.code, b.code) })
 }
 
 // constants are all texts of texts.go by their names.
@@ -103,9 +109,14 @@ func filledIn() []string {
 		fmt.Sprintf(textBlocked, "Anna"),
 		textNoFlows([]string{"network.interop.integrator.id"}, false, true),
 		textNoFlows(nil, false, false),
-		textLost("Anna", network.WhatsApp, "ours"),
-		textLost("", network.Messenger, "gone"),
+		textLost("Anna", network.WhatsApp, Explain("ours").Sentence(network.WhatsApp)),
+		textLost("", network.Messenger, Explain("gone").Sentence(network.Messenger)),
+		textDiskAlarm(123<<20, 500<<20),
+		textAnswered(network.WhatsApp, 40*time.Millisecond), textTraffic(aTime),
+		textWaiting(network.WhatsApp, wait{}, wait{}, wait{}),
+		textWaiting(network.WhatsApp, wait{3, aTime}, wait{1, aTime}, wait{2, aTime}),
 	}
+	texts = append(texts, fates()...)
 	for _, n := range []network.Network{network.WhatsApp, network.Messenger} {
 		texts = append(texts, textTopic(n), textAnnouncement("Anna", n, true), textAnnouncement("Anna", n, false), textBack(n), textSpaceName(n))
 	}
@@ -113,6 +124,31 @@ func filledIn() []string {
 		status.StateConnected, status.StateConnecting, status.StateTransientDisconnect, status.StateBadCredentials, status.StateUnknownError,
 	} {
 		texts = append(texts, textState(state))
+	}
+	return texts
+}
+
+var aTime = time.Date(2026, 11, 1, 12, 30, 0, 0, time.UTC)
+
+// fates are what users are told of messages, by all that can become of one.
+func fates() (texts []string) {
+	ms := aTime.UnixMilli()
+	for _, row := range []database.OutboxRow{
+		{State: database.OutboxReady, CreatedAt: ms},
+		{State: database.OutboxReady, CreatedAt: ms, Attempts: 1, ErrorClass: "CW-1404"},
+		{State: database.OutboxUnknown, CreatedAt: ms, Attempts: 4, ErrorClass: "CW-1402"},
+		{State: database.OutboxSent, CreatedAt: ms, DoneAt: ms + 1000},
+		{State: database.OutboxSent, CreatedAt: ms, DoneAt: ms + 1000, DeliveredAt: ms + 2000, ReadAt: ms + 3000},
+		{State: database.OutboxFailed, CreatedAt: ms, ErrorClass: "CW-1201", Payload: []byte{1}},
+		{State: database.OutboxFailed, CreatedAt: ms, ErrorClass: "a reason of an old version"},
+	} {
+		texts = append(texts, fateOfSent(row, network.WhatsApp))
+	}
+	for _, entry := range []database.Entry{
+		{State: "new", At: ms}, {State: "retry", At: ms, Class: "transient"}, {State: "held", At: ms}, {State: "done", At: ms, DoneAt: ms + 1000},
+		{State: "done", At: ms, Class: "placeholder"}, {State: "quarantined", At: ms, Class: "deadly"},
+	} {
+		texts = append(texts, fateOfCome(entry, network.WhatsApp))
 	}
 	return texts
 }

@@ -202,6 +202,23 @@ func collect[T any](ctx context.Context, j *Journal, scan func(dbutil.Scannable)
 	return dbutil.ConvertRowFn[T](scan).NewRowIter(rows, err).AsList()
 }
 
+// countBy runs a query for names and counts.
+func (j *Journal) countBy(ctx context.Context, query string, args ...any) (map[string]int, error) {
+	type count struct {
+		name string
+		rows int
+	}
+	counts, err := collect(ctx, j, func(row dbutil.Scannable) (c count, err error) {
+		err = row.Scan(&c.name, &c.rows)
+		return c, err
+	}, query, args...)
+	of := map[string]int{}
+	for _, c := range counts {
+		of[c.name] = c.rows
+	}
+	return of, err
+}
+
 // changed says whether a statement touched a row.
 func changed(result sql.Result, err error) (bool, error) {
 	if err != nil {

@@ -42,7 +42,7 @@ type InboxRow struct {
 	Deaths int
 }
 
-// GivenBack is the epoch of inbox rows that were ended once.
+// GivenBack is the epoch of rows that were ended once and opened again.
 const GivenBack = 0
 
 // InboxLane names the rows that must be delivered in order: those of one room.
@@ -103,19 +103,7 @@ func scanInboxLane(row dbutil.Scannable) (lane InboxLane, err error) {
 
 // CountInbox counts the rows of each login that Matrix does not have yet, without those that were given back.
 func (j *Journal) CountInbox(ctx context.Context) (map[string]int, error) {
-	type count struct {
-		login string
-		rows  int
-	}
-	counts, err := collect(ctx, j, func(row dbutil.Scannable) (c count, err error) {
-		err = row.Scan(&c.login, &c.rows)
-		return c, err
-	}, countInboxQuery, j.bridgeID)
-	of := map[string]int{}
-	for _, c := range counts {
-		of[c.login] = c.rows
-	}
-	return of, err
+	return j.countBy(ctx, countInboxQuery, j.bridgeID)
 }
 
 // RetryInbox notes a failed try of an open row, which the process has outlived.

@@ -55,9 +55,10 @@ const (
 	openOutboxQuery = `SELECT ` + outboxColumns + ` FROM cw_outbox
 		WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND state IN ('ready', 'unknown') ORDER BY seq LIMIT $4`
 	outboxLanesQuery = `SELECT DISTINCT login_id, chat_id FROM cw_outbox WHERE bridge_id = $1 AND state IN ('ready', 'unknown')`
-	countOutboxQuery = `SELECT COUNT(*) FROM cw_outbox WHERE bridge_id = $1 AND login_id = $2 AND state IN ('ready', 'unknown')`
-	tryOutboxQuery   = `UPDATE cw_outbox SET state = $4, attempts = $5, error_class = $6 WHERE bridge_id = $1 AND event_id = $2 AND part = $3`
-	endOutboxQuery   = `UPDATE cw_outbox SET state = $4, attempts = $5, error_class = $6, server_ts = $7, done_at = $8, payload = $9
+	countOutboxQuery = `SELECT sender_mxid, COUNT(*) FROM cw_outbox WHERE bridge_id = $1 AND state IN ('ready', 'unknown') AND epoch <> 0
+		GROUP BY sender_mxid`
+	tryOutboxQuery = `UPDATE cw_outbox SET state = $4, attempts = $5, error_class = $6 WHERE bridge_id = $1 AND event_id = $2 AND part = $3`
+	endOutboxQuery = `UPDATE cw_outbox SET state = $4, attempts = $5, error_class = $6, server_ts = $7, done_at = $8, payload = $9
 		WHERE bridge_id = $1 AND event_id = $2 AND part = $3`
 	outboxOfEventQuery    = `SELECT ` + outboxColumns + ` FROM cw_outbox WHERE bridge_id = $1 AND event_id = $2 ORDER BY part`
 	deliveredOutboxQuery  = `UPDATE cw_outbox SET delivered_at = $5 WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND remote_id = $4 AND delivered_at = 0`
@@ -98,10 +99,9 @@ func (j *Journal) OutboxLanes(ctx context.Context) ([]OutboxLane, error) {
 	}, outboxLanesQuery, j.bridgeID)
 }
 
-// CountOutbox counts the rows of a login that the network has not acknowledged yet.
-func (j *Journal) CountOutbox(ctx context.Context, login string) (count int, err error) {
-	err = j.db.QueryRow(ctx, countOutboxQuery, j.bridgeID, login).Scan(&count)
-	return count, err
+// CountOutbox counts the rows of each author that the network has not acknowledged yet, without those that were given back.
+func (j *Journal) CountOutbox(ctx context.Context) (map[string]int, error) {
+	return j.countBy(ctx, countOutboxQuery, j.bridgeID)
 }
 
 // RetryOutbox notes a try without a final outcome.

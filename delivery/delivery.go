@@ -36,6 +36,14 @@ type Options struct {
 	// what must not be used twice.
 	AcceptRestore bool
 	OnRestore     func(ctx context.Context) error
+	// AcceptNewSecret makes a new instance secret where the old one is lost. What the old one has sealed stays unreadable.
+	AcceptNewSecret bool
+	// Software names the program with its build: another one than the last tries again what that could not show.
+	Software string
+	// Flood bounds what one user may send; the zero value is no bound.
+	Flood Flood
+	// Disk says when a disk is too full to take anything more in; the zero value is never.
+	Disk Disk
 	// Exit ends the process at once: another one has taken over. Nothing may be acknowledged or sent after it is called.
 	Exit   func(error)
 	Timing Timing
@@ -60,6 +68,7 @@ type Delivery struct {
 	seq      atomic.Int64
 	matrix   *matrixInbox
 	metrics  counters
+	disk     diskWatch
 	// scan reads the markers of a room's events since a time; the Matrix side sets it.
 	scan func(ctx context.Context, key networkid.PortalKey, since time.Time) (map[string]id.EventID, error)
 	// dispatch handles a Matrix event; the Matrix side sets it.
@@ -93,6 +102,7 @@ func New(options Options) *Delivery {
 		options: options, bridge: options.Bridge, timing: options.Timing.withDefaults(), log: options.Log,
 		journal: options.DB.Journal(options.BridgeID),
 	}
+	d.disk.Disk = options.Disk
 	d.Inbox, d.Outbox, d.matrix = newInbox(d), newOutbox(d), newMatrixInbox(d)
 	return d
 }
@@ -120,7 +130,7 @@ func (d *Delivery) Open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if d.secret, err = OpenSecret(d.options.SecretFile, before.ID == ""); err != nil {
+	if d.secret, err = OpenSecret(d.options.SecretFile, before.ID == "" || d.options.AcceptNewSecret); err != nil {
 		return err
 	}
 	if err = d.checkRestore(ctx, before); err != nil {
@@ -138,7 +148,25 @@ func (d *Delivery) Open(ctx context.Context) (err error) {
 	}
 	d.seq.Store(last)
 	d.writer = newWriter(d.journal, d.instance.Epoch, exit)
-	return d.matrix.open(ctx)
+	d.checkDisk(ctx)
+	return errors.Join(d.matrix.open(ctx), d.welcome(ctx, before.Software))
+}
+
+// welcome lets a program that is not the last one try again what that could not show.
+func (d *Delivery) welcome(ctx context.Context, last string) error {
+	if last == d.options.Software {
+		return nil
+	}
+	return d.writer.do(ctx, func(ctx context.Context) error {
+		if last != "" {
+			rows, err := d.journal.RetryUnshown(ctx, d.now().UnixMilli())
+			if err != nil {
+				return err
+			}
+			d.log.Info().Int64("rows", rows).Msg("Another version of the program tries again what the last one could not show")
+		}
+		return d.journal.NoteSoftware(ctx, d.instance.Epoch, d.options.Software)
+	})
 }
 
 // checkRestore looks whether the database is the one that the last run has left.
@@ -173,9 +201,10 @@ func (d *Delivery) Run(ctx context.Context) error {
 	}
 	upkeep, cancel := context.WithCancel(d.log.WithContext(context.Background()))
 	d.ending = cancel
-	d.upkeep.Add(2)
-	go d.countCommits(upkeep)
-	go d.keepUp(upkeep)
+	d.upkeep.Go(func() { d.countCommits(upkeep) })
+	d.upkeep.Go(func() { d.keepUp(upkeep) })
+	d.upkeep.Go(func() { d.lookForRows(upkeep) })
+	d.upkeep.Go(func() { d.watchDisk(upkeep) })
 	return nil
 }
 
@@ -218,7 +247,6 @@ func (d *Delivery) Figures() Figures {
 
 // countCommits notes once a second that something was written, first in the database, then in the epoch file.
 func (d *Delivery) countCommits(ctx context.Context) {
-	defer d.upkeep.Done()
 	counted := d.writer.commits.Load()
 	for sleep(ctx, time.Second) {
 		if d.writer.commits.Load() == counted {
@@ -241,10 +269,12 @@ func (d *Delivery) countCommits(ctx context.Context) {
 
 // keepUp deletes what is old and releases what has waited too long.
 func (d *Delivery) keepUp(ctx context.Context) {
-	defer d.upkeep.Done()
 	for sleep(ctx, d.timing.Upkeep) {
-		before := d.now().Add(-d.timing.Retention).UnixMilli()
+		forget, before := d.now().Add(-d.timing.Quarantine).UnixMilli(), d.now().Add(-d.timing.Retention).UnixMilli()
 		err := d.writer.do(ctx, func(ctx context.Context) error {
+			if err := d.journal.Forget(ctx, forget); err != nil {
+				return err
+			}
 			_, err := d.journal.Expire(ctx, before)
 			return err
 		})

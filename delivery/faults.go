@@ -25,6 +25,17 @@ var (
 	// ErrIgnored says that bridgev2 has passed an event over: as a repeat, or since it found nothing to do.
 	ErrIgnored = errors.New("bridgev2 passed the event over")
 
+	// ErrSetAside is what authors are told of whose event ends the program each time: it is set aside for an operator.
+	ErrSetAside = errors.New("the event could not be handled and is set aside")
+	// ErrFlooded says that too many messages of one author wait already.
+	ErrFlooded = errors.New("too many messages of this user wait")
+	// ErrSlow says that a file takes too long, and in a report of [Delayed] that it is still under way.
+	ErrSlow = errors.New("the file takes too long")
+	// ErrDropped says that a message was given up by its author or an operator.
+	ErrDropped = errors.New("the message was dropped")
+	// ErrDiskLow means that the disk is nearly full: the network should keep the event and send it again later.
+	ErrDiskLow = errors.New("the disk is nearly full")
+
 	// errNoReason is a result that bridgev2 gives after a panic, or when a part of an event has failed.
 	errNoReason = errors.New("bridgev2 could not handle the event")
 	// errQueued is a result that proves nothing; [Install] sees to it that it does not come.
@@ -51,7 +62,17 @@ const (
 	faultGone fault = "gone"
 	// faultUnreadable: the journal row itself does not open.
 	faultUnreadable fault = "unreadable"
+	// faultDeadly: process after process has died while it was at the row.
+	faultDeadly fault = "deadly"
 )
+
+// Classes are all words under which the journal remembers how rows of the inbox fare.
+func Classes() []string {
+	return []string{
+		string(faultTransient), string(faultCredentials), string(faultRefused), string(faultTooLarge), string(faultOurs), string(faultGone),
+		string(faultUnreadable), string(faultDeadly), endPlaceholder, endRepeat, endIgnored, endDropped,
+	}
+}
 
 // retryAfterLimit caps what a homeserver may ask for.
 const retryAfterLimit = 15 * time.Minute
@@ -132,7 +153,7 @@ func outcomeOf(err error) outcome {
 	for _, final := range []error{
 		network.ErrNotOptedIn, network.ErrUnknownPerson, network.ErrBadIdentifier, network.ErrRegion, network.ErrTooLarge,
 		network.ErrUnsupported, network.ErrRejected, network.ErrNoEncryption, network.ErrWithdrawn, network.ErrNotEnlisted,
-		network.ErrSuspended, ErrGone,
+		network.ErrSuspended, ErrGone, ErrSlow,
 	} {
 		if errors.Is(err, final) {
 			return outcomeFinal

@@ -132,7 +132,7 @@ func (f *front) transaction(w http.ResponseWriter, r *http.Request, transaction 
 	case !exstrings.ConstantTimeEqual(token, f.hsToken):
 		mautrix.MUnknownToken.WithMessage("Invalid access token").WithStatus(http.StatusForbidden).Write(w)
 		return
-	case !f.ready.Load() || f.d.matrix.full():
+	case !f.ready.Load() || f.d.matrix.full() || f.d.disk.low.Load():
 		w.Header().Set("Retry-After", "5")
 		mautrix.MUnknown.WithMessage("Not ready").WithStatus(http.StatusServiceUnavailable).Write(w)
 		return

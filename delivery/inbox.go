@@ -95,6 +95,12 @@ func (in *Inbox) row(login networkid.UserLoginID, event network.Event) (database
 	return row, nil
 }
 
+// kindOfEvent is the kind of a message as it reads now.
+func kindOfEvent(event network.Event) string {
+	message, _ := event.(network.MessageEvent)
+	return kindOf(message.Message.Content)
+}
+
 // inboxSeal binds a payload to its row.
 func inboxSeal(r database.InboxRow) []string {
 	return []string{"cw_inbox", r.Login, r.Chat, r.Sender, r.RemoteID, r.Kind}
@@ -104,6 +110,9 @@ func inboxSeal(r database.InboxRow) []string {
 func (in *Inbox) store(ctx context.Context, row database.InboxRow) error {
 	if in.count(row.Login, 0) >= in.d.timing.InboxLimit {
 		return ErrInboxFull
+	}
+	if in.d.disk.low.Load() {
+		return ErrDiskLow
 	}
 	if err := failpoint.Hit(failpoint.InboxBeforeCommit); err != nil {
 		return err
@@ -138,6 +147,13 @@ func (in *Inbox) count(login string, by int) int {
 	defer in.lock.Unlock()
 	in.open[login] += by
 	return in.open[login]
+}
+
+// uncount forgets a row that has ended, if it was counted.
+func (in *Inbox) uncount(row *database.InboxRow) {
+	if row.Epoch != database.GivenBack {
+		in.count(row.Login, -1)
+	}
 }
 
 // start brings what the last process left over on its way, and lets the lanes run.

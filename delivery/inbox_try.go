@@ -18,9 +18,12 @@ import (
 
 // How done rows ended, if not plainly. They are kept as the row's error class.
 const (
-	endRepeat      = "repeat"
-	endIgnored     = "ignored"
+	endRepeat  = "repeat"
+	endIgnored = "ignored"
+	// endPlaceholder: something else stands in the room for what could not be shown; the content is kept.
 	endPlaceholder = "placeholder"
+	// endDropped: an operator has given it up.
+	endDropped = "dropped"
 )
 
 // doubt is what a lane knows of effects that the homeserver may have and bridgev2 does not know.
@@ -31,6 +34,8 @@ type doubt struct {
 	after time.Time
 	// found maps markers to the events that carry them.
 	found map[string]id.EventID
+	// given is the last row that an operator gave back: an earlier life of it may have had its effect.
+	given int64
 }
 
 type inboxLane = lane[database.InboxLane, database.InboxRow]
@@ -42,12 +47,21 @@ func (in *Inbox) try(ctx context.Context, lane *inboxLane, row *database.InboxRo
 		zerolog.Ctx(ctx).Err(err).Int64("seq", row.Seq).Msg("Setting an unreadable event aside")
 		return in.quarantine(ctx, row, nil, faultUnreadable)
 	}
+	if row.Epoch == database.GivenBack && lane.doubt.given != row.Seq {
+		lane.doubt.open, lane.doubt.given = true, row.Seq
+	}
 	if lane.doubt.open {
 		if verdict, ok := in.settle(ctx, lane, row); !ok {
 			return verdict
 		}
 	}
-	carried := in.carriage(lane, row)
+	if verdict, ok := in.survive(ctx, row, event); !ok {
+		return verdict
+	}
+	if event, err = in.reread(ctx, row, event); err != nil {
+		return in.failed(ctx, row, event, err)
+	}
+	carried := in.carriage(lane, row, event)
 	if row.ErrorClass == endPlaceholder {
 		event = placeholder(event)
 	}
@@ -70,13 +84,19 @@ func (in *Inbox) try(ctx context.Context, lane *inboxLane, row *database.InboxRo
 		return verdict{wait: in.d.timing.RetryFirst}
 	}
 	how := ""
-	if row.ErrorClass == endPlaceholder {
+	if row.ErrorClass == endPlaceholder || unread(event) {
 		how = endPlaceholder
 	}
 	return in.end(lane, row, how)
 }
 
-func (in *Inbox) unseal(row *database.InboxRow) (network.Event, error) {
+// unseal opens a row. A panic over what is in it is an error like others.
+func (in *Inbox) unseal(row *database.InboxRow) (event network.Event, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", errPanicked, r)
+		}
+	}()
 	payload, err := in.d.secret.unlock(row.Payload, inboxSeal(*row)...)
 	if err != nil {
 		return nil, err
@@ -94,10 +114,13 @@ func (in *Inbox) handle(ctx context.Context, login networkid.UserLoginID, event 
 	return in.d.bridge.HandleRemote(ctx, login, event)
 }
 
-func (in *Inbox) carriage(lane *inboxLane, row *database.InboxRow) *carriage {
+func (in *Inbox) carriage(lane *inboxLane, row *database.InboxRow, event network.Event) *carriage {
 	kind := row.Kind
-	if row.ErrorClass == endPlaceholder {
+	switch {
+	case row.ErrorClass == endPlaceholder:
 		kind = endPlaceholder
+	case kind == kindUnsupported && !unread(event):
+		kind = kindOfEvent(event) // what stands in for it is another effect
 	}
 	return &carriage{
 		identity: identity{chat: row.Chat, sender: row.Sender, remoteID: row.RemoteID, kind: kind},
@@ -224,6 +247,8 @@ func (in *Inbox) ignored(ctx context.Context, lane *inboxLane, row *database.Inb
 		return in.failed(ctx, row, event, fmt.Errorf("%w: %w", bridgev2.ErrDatabaseError, err))
 	case row.Target != "" && row.HoldUntil == 0 && !(changes && bridged):
 		return in.hold(ctx, row)
+	case bridged && (row.ErrorClass == endPlaceholder || unread(event)):
+		return in.end(lane, row, endPlaceholder)
 	case bridged:
 		return in.end(lane, row, endRepeat)
 	case changes && isMessage(event):
@@ -282,7 +307,7 @@ func (in *Inbox) quarantine(ctx context.Context, row *database.InboxRow, event n
 		return verdict{wait: in.d.timing.RetryFirst}
 	}
 	in.d.metrics.quarantined.Add(1)
-	in.count(row.Login, -1)
+	in.uncount(row)
 	in.d.bridge.Lost(ctx, networkid.UserLoginID(row.Login), event, string(kind))
 	return verdict{ended: true}
 }

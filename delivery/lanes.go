@@ -116,6 +116,18 @@ func (l *lanes[K, R]) reload(key K) {
 	l.work(lane)
 }
 
+// notice wakes lanes that have rows nobody pushed: those that do not run. A lane that runs is noticed when it has ended.
+func (l *lanes[K, R]) notice(keys []K) {
+	for _, key := range keys {
+		l.lock.Lock()
+		_, runs := l.running[key]
+		l.lock.Unlock()
+		if !runs {
+			l.reload(key)
+		}
+	}
+}
+
 // wakeWhere cuts the waits short of all lanes that fit.
 func (l *lanes[K, R]) wakeWhere(fits func(K) bool) {
 	l.lock.Lock()

@@ -169,17 +169,17 @@ func matrixSeal(eventID string) []string { return []string{"cw_mx_inbox", eventI
 // try handles one Matrix event. bridgev2 takes no failure back to us, as its own end of a failed event is a
 // status that the author sees; what would lose an event is the end of the process, and then it is handled again.
 func (m *matrixInbox) try(ctx context.Context, _ *lane[string, database.MatrixRow], row *database.MatrixRow) verdict {
+	if !m.ready(ctx, row) {
+		return verdict{wait: m.d.timing.RetryFirst}
+	}
 	if row.Epoch != m.d.instance.Epoch {
 		// it may be what ended the last process
 		if err := m.d.writer.do(ctx, func(ctx context.Context) error { return m.d.journal.TriedMatrix(ctx, row.EventID) }); err != nil {
 			return verdict{wait: m.d.timing.RetryFirst}
 		}
 		if row.Attempts >= m.d.timing.DeadlyTries {
-			return m.setAside(ctx, row, faultOurs)
+			return m.setAside(ctx, row, faultDeadly)
 		}
-	}
-	if !m.ready(ctx, row) {
-		return verdict{wait: m.d.timing.RetryFirst}
 	}
 	raw, err := m.d.secret.unlock(row.Raw, matrixSeal(row.EventID)...)
 	if err != nil {
@@ -276,7 +276,7 @@ func (m *matrixInbox) setAside(ctx context.Context, row *database.MatrixRow, kin
 	}
 	m.waiting.Add(-1)
 	m.d.metrics.quarantined.Add(1)
-	failed := Report{Room: id.RoomID(row.Room), Event: id.EventID(row.EventID), EventType: event.EventMessage, Progress: Failed, Err: errPanicked}
+	failed := Report{Room: id.RoomID(row.Room), Event: id.EventID(row.EventID), EventType: event.EventMessage, Progress: Failed, Err: ErrSetAside}
 	if row.Room != "" && m.d.bridge.Report(ctx, failed) != nil {
 		zerolog.Ctx(ctx).Warn().Str("event_id", row.EventID).Msg("Failed to tell an author that an event was set aside")
 	}

@@ -28,6 +28,8 @@ type matrixSide struct {
 	handling func(*event.Event)
 	// creating is a room that is being created.
 	creating id.RoomID
+	// disk holds what the operator was told of the disk.
+	disk []bool
 }
 
 func (m *matrixSide) Ready(_ context.Context, room id.RoomID) (bool, error) {
@@ -53,6 +55,15 @@ func (m *matrixSide) Report(_ context.Context, report Report) error {
 	}
 	m.reports = append(m.reports, report)
 	return nil
+}
+
+// Code names reasons by their text, so that tests can read them.
+func (m *matrixSide) Code(err error) string { return err.Error() }
+
+func (m *matrixSide) Disk(_ context.Context, low bool, _ uint64) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	m.disk = append(m.disk, low)
 }
 
 func (m *matrixSide) Event(_ context.Context, evt *event.Event) {

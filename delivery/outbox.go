@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -42,6 +43,9 @@ type Outgoing struct {
 type Outbox struct {
 	d     *Delivery
 	lanes lanes[database.OutboxLane, outgoing]
+	flood flood
+	// dropped holds the numbers of rows that were given up, until their lane has seen it.
+	dropped sync.Map
 	// told runs what tells authors.
 	told errands
 }
@@ -51,10 +55,14 @@ type outgoing struct {
 	database.OutboxRow
 	// delayed: the author was told that it takes longer.
 	delayed bool
+	// file: the message is one, as far as it was opened.
+	file bool
+	// spent is the time that tries of the row have cost its chat.
+	spent time.Duration
 }
 
 func newOutbox(d *Delivery) *Outbox {
-	out := &Outbox{d: d}
+	out := &Outbox{d: d, flood: flood{Flood: d.options.Flood}}
 	out.lanes = lanes[database.OutboxLane, outgoing]{
 		load:  out.load,
 		seq:   func(r outgoing) int64 { return r.Seq },
@@ -77,6 +85,12 @@ func (out *Outbox) Accept(ctx context.Context, msg Outgoing) (network.MessageID,
 	if err != nil {
 		return network.MessageID{}, err
 	}
+	if out.flood.over(row.Author) {
+		known, err := out.d.journal.OutboxOfEvent(ctx, row.EventID)
+		if err != nil || len(known) == 0 {
+			return network.MessageID{}, errors.Join(ErrFlooded, err)
+		}
+	}
 	kept, added, err := out.store(ctx, row)
 	if err != nil {
 		return network.MessageID{}, fmt.Errorf("failed to accept a message: %w", err)
@@ -92,6 +106,7 @@ func (out *Outbox) Accept(ctx context.Context, msg Outgoing) (network.MessageID,
 		zerolog.Ctx(ctx).Err(err).Msg("Failed to save the record of a message that will be sent")
 	}
 	if added {
+		out.flood.count(kept.Author, 1)
 		out.lanes.push(database.OutboxLane{Login: kept.Login, Chat: kept.Chat}, outgoing{OutboxRow: kept})
 	} else {
 		out.d.metrics.repeats.Add(1)
@@ -165,12 +180,15 @@ func (out *Outbox) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("failed to list the outbox's lanes: %w", err)
 	}
+	if out.flood.waiting, err = out.d.journal.CountOutbox(ctx); err != nil {
+		return fmt.Errorf("failed to count the outbox: %w", err)
+	}
 	out.lanes.start(keys)
 	out.told.run(func() {
 		for _, row := range unreported {
 			var reason error
 			if row.State == database.OutboxFailed {
-				reason = errors.New(row.ErrorClass)
+				reason = Recorded(row.ErrorClass)
 			}
 			out.report(out.lanes.ctx, row, reason)
 		}
@@ -189,7 +207,13 @@ func (out *Outbox) try(ctx context.Context, _ *lane[database.OutboxLane, outgoin
 	if age > out.d.timing.MaxAge {
 		return out.end(row.OutboxRow, database.OutboxFailed, network.Sent{}, fmt.Errorf("not sent within %s: %w", out.d.timing.MaxAge, lastError(*row)))
 	}
-	sent, err := out.send(ctx, row)
+	if _, dropped := out.dropped.LoadAndDelete(row.Seq); dropped {
+		return out.end(row.OutboxRow, database.OutboxFailed, network.Sent{}, ErrDropped)
+	}
+	if wait := out.flood.take(row.Author, out.d.now()); wait > 0 {
+		return verdict{wait: wait}
+	}
+	sent, err := out.attempt(ctx, row, age)
 	if err == nil {
 		return out.end(row.OutboxRow, database.OutboxSent, sent, nil)
 	}
@@ -202,7 +226,7 @@ func (out *Outbox) try(ctx context.Context, _ *lane[database.OutboxLane, outgoin
 		return out.end(row.OutboxRow, database.OutboxFailed, network.Sent{}, err)
 	}
 	row.Attempts++
-	row.ErrorClass = err.Error()
+	row.ErrorClass = out.d.bridge.Code(err)
 	if kind == outcomeUnknown {
 		row.State = database.OutboxUnknown
 	}
@@ -218,9 +242,7 @@ func (out *Outbox) later(ctx context.Context, row *outgoing, age time.Duration, 
 	case row.delayed:
 	case age >= out.d.timing.Delayed:
 		row.delayed = true
-		if failed := out.d.bridge.Report(ctx, reportOf(row.OutboxRow, Delayed, err)); failed != nil {
-			zerolog.Ctx(ctx).Warn().Err(failed).Msg("Failed to tell an author about a delay")
-		}
+		out.tellDelayed(ctx, row.OutboxRow, err)
 	default:
 		wait = min(wait, out.d.timing.Delayed-age)
 	}
@@ -232,7 +254,7 @@ func lastError(row outgoing) error {
 	if row.ErrorClass == "" {
 		return network.ErrNotConnected
 	}
-	return errors.New(row.ErrorClass)
+	return Recorded(row.ErrorClass)
 }
 
 // send hands a row to the login's client. A panic below has an unknown outcome.
@@ -242,14 +264,11 @@ func (out *Outbox) send(ctx context.Context, row *outgoing) (sent network.Sent, 
 			err = fmt.Errorf("%w: panic while sending: %v", network.ErrOutcomeUnknown, r)
 		}
 	}()
-	payload, err := out.d.secret.unlock(row.Payload, outboxSeal(row.OutboxRow)...)
+	message, err := out.unseal(row.OutboxRow)
 	if err != nil {
 		return sent, fmt.Errorf("%w: %w", network.ErrRejected, err)
 	}
-	message, err := decodeMessage(payload)
-	if err != nil {
-		return sent, fmt.Errorf("%w: %w", network.ErrRejected, err)
-	}
+	_, row.file = message.Content.(network.Media)
 	client, err := out.d.bridge.Client(ctx, networkid.UserLoginID(row.Login))
 	if err != nil {
 		return sent, err
@@ -274,21 +293,25 @@ func (out *Outbox) send(ctx context.Context, row *outgoing) (sent network.Sent, 
 func (out *Outbox) end(row database.OutboxRow, state database.OutboxState, sent network.Sent, reason error) verdict {
 	// what an earlier process has tried is not known
 	unknown := row.State == database.OutboxUnknown || row.Epoch != out.d.instance.Epoch
-	mayHaveArrived := unknown && state == database.OutboxFailed
+	if unknown && state == database.OutboxFailed {
+		reason = fmt.Errorf("%w: %w", network.ErrOutcomeUnknown, reason)
+	}
 	row.State, row.ServerTS, row.DoneAt, row.ErrorClass = state, millis(sent.Time), out.d.now().UnixMilli(), ""
 	if reason != nil {
-		row.ErrorClass = reason.Error()
+		row.ErrorClass = out.d.bridge.Code(reason)
 	}
-	row.Payload = nil
+	if state == database.OutboxSent {
+		row.Payload = nil // a failed one can be tried again
+	}
+	if row.Epoch != database.GivenBack {
+		out.flood.count(row.Author, -1)
+	}
 	ctx := out.lanes.ctx
 	out.d.writer.later(func(ctx context.Context) error { return out.d.journal.EndOutbox(ctx, row) }, func(err error) {
 		if err != nil {
 			out.d.log.Err(err).Int64("seq", row.Seq).Msg("Failed to close an outbox row; it will be sent again")
 			out.lanes.reload(database.OutboxLane{Login: row.Login, Chat: row.Chat})
 			return
-		}
-		if mayHaveArrived {
-			reason = fmt.Errorf("%w: %w", network.ErrOutcomeUnknown, reason)
 		}
 		// not on the writer's goroutine: a report may take a request to the homeserver
 		out.told.run(func() { out.report(ctx, row, reason) })
@@ -305,11 +328,21 @@ func (out *Outbox) report(ctx context.Context, row database.OutboxRow, reason er
 	if failpoint.Hit(failpoint.OutboxBeforeStatus) != nil {
 		return
 	}
-	if err := out.d.bridge.Report(ctx, reportOf(row, progress, reason)); err != nil {
-		zerolog.Ctx(ctx).Warn().Err(err).Int64("seq", row.Seq).Msg("Failed to tell an author how a message fares")
-		return
+	// of the parts of an event the first is the event itself: what goes beside it is no news when it is sent
+	if progress == Failed || row.Part == 0 {
+		if !out.tell(ctx, row, progress, reason) {
+			return
+		}
 	}
 	out.d.write(func(ctx context.Context) error { return out.d.journal.ReportedOutbox(ctx, row.EventID, row.Part) })
+}
+
+func (out *Outbox) tell(ctx context.Context, row database.OutboxRow, progress Progress, reason error) bool {
+	err := out.d.bridge.Report(ctx, reportOf(row, progress, reason))
+	if err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Int64("seq", row.Seq).Msg("Failed to tell an author how a message fares")
+	}
+	return err == nil
 }
 
 func reportOf(row database.OutboxRow, progress Progress, err error) Report {

@@ -136,6 +136,10 @@ func (n *playedNetwork) HandleRemote(ctx context.Context, id networkid.UserLogin
 	}))
 }
 
+func (n *playedNetwork) Reread(_ context.Context, _ networkid.UserLoginID, msg network.Message) (network.Message, error) {
+	return msg, nil
+}
+
 func (n *playedNetwork) Bridged(ctx context.Context, key networkid.PortalKey, message network.MessageID) (bool, error) {
 	parts, err := n.bridge.DB.Message.GetAllPartsByID(ctx, key.Receiver, networkid.MessageID(message.String()))
 	return len(parts) > 0, err
@@ -153,6 +157,10 @@ func (n *playedNetwork) Report(ctx context.Context, report Report) error {
 	n.bridge.Matrix.SendMessageStatus(ctx, &status, report.StatusInfo())
 	return nil
 }
+
+func (n *playedNetwork) Code(err error) string { return err.Error() }
+
+func (n *playedNetwork) Disk(context.Context, bool, uint64) {}
 
 func (n *playedNetwork) Lost(_ context.Context, _ networkid.UserLoginID, _ network.Event, why string) {
 	n.lost = append(n.lost, why)

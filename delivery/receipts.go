@@ -44,7 +44,7 @@ type softQueue struct {
 
 // takeReceipt merges a receipt with those that wait, and stores what results.
 func (q *softQueue) takeReceipt(ctx context.Context, login networkid.UserLoginID, e network.ReceiptEvent) error {
-	key := softKeyOf(login, e)
+	key, news := softKeyOf(login, e), e.IDs
 	q.lock.Lock()
 	if old, ok := q.waiting[key].(network.ReceiptEvent); ok {
 		e.IDs = append(slices.DeleteFunc(slices.Clone(old.IDs), func(id string) bool { return slices.Contains(e.IDs, id) }), e.IDs...)
@@ -57,7 +57,10 @@ func (q *softQueue) takeReceipt(ctx context.Context, login networkid.UserLoginID
 	}
 	row := q.row(key, q.d.now().UnixMilli())
 	row.Payload = q.d.secret.lock(payload, receiptSeal(row)...)
-	if err = q.d.writer.do(ctx, func(ctx context.Context) error { return q.d.journal.PutReceipt(ctx, row) }); err != nil {
+	err = q.d.writer.do(ctx, func(ctx context.Context) error {
+		return errors.Join(q.d.journal.PutReceipt(ctx, row), q.d.noteArrival(ctx, login, e, news))
+	})
+	if err != nil {
 		return fmt.Errorf("failed to store a receipt: %w", err)
 	}
 	q.add(login, e)
@@ -161,12 +164,15 @@ func (q *softQueue) start(ctx context.Context) error {
 	q.lock.Unlock()
 	for _, row := range rows {
 		payload, err := q.d.secret.unlock(row.Payload, receiptSeal(row)...)
-		if err != nil {
-			return err
+		var event network.Event
+		if err == nil {
+			event, err = decodeEvent(payload)
 		}
-		event, err := decodeEvent(payload)
 		if err != nil {
-			return err
+			// no part of the promise, so no reason not to start
+			q.d.log.Warn().Err(err).Msg("Dropping a receipt that cannot be read")
+			q.d.write(func(ctx context.Context) error { return q.d.journal.DropReceipt(ctx, row) })
+			continue
 		}
 		q.add(networkid.UserLoginID(row.Login), event)
 	}

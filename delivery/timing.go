@@ -20,11 +20,18 @@ type Timing struct {
 	Keys time.Duration
 	// Retention is how long the keys of ended rows stay, so that repeats are known: 30 days.
 	Retention time.Duration
+	// Quarantine is how long the content of what failed stays, so that it can be tried again: 30 days.
+	Quarantine time.Duration
+	// FilePatience is how long tries to send one file may hold up its chat, all together: 10 min.
+	FilePatience time.Duration
+	// Look is how often the lanes look into the database for rows that were given back to them, and DiskCheck how often
+	// the free space of the disk is looked at: 5 s, 10 s.
+	Look, DiskCheck time.Duration
 	// Upkeep is how often old rows are deleted and overdue ones released: 1 min.
 	Upkeep time.Duration
 	// Tries is how often an event is tried that fails for a reason that time does not mend: 3.
 	Tries int
-	// DeadlyTries is how many processes may end with a Matrix event under way before it is taken for the cause: 25. It is
+	// DeadlyTries is how many processes may end with an event under way before it is taken for the cause: 25. It is
 	// high, since a process that ends for another reason always has innocent events under way.
 	DeadlyTries int
 	// InboxLimit and MatrixLimit are how many events may wait, of one login and of all rooms: 50,000 and 100,000.
@@ -52,6 +59,10 @@ func (t Timing) withDefaults() Timing {
 	orDuration(&t.Hold, 24*time.Hour)
 	orDuration(&t.Keys, 30*time.Second)
 	orDuration(&t.Retention, 30*24*time.Hour)
+	orDuration(&t.Quarantine, 30*24*time.Hour)
+	orDuration(&t.FilePatience, 10*time.Minute)
+	orDuration(&t.Look, 5*time.Second)
+	orDuration(&t.DiskCheck, 10*time.Second)
 	orDuration(&t.Upkeep, time.Minute)
 	orInt(&t.Tries, 3)
 	orInt(&t.DeadlyTries, 25)

@@ -173,6 +173,8 @@ type playedBridge struct {
 	ignores func(network.Event) bool
 	scans   int
 	scanErr error
+	// reread is what a version of the program reads in content that another could not read.
+	reread func(payload []byte) network.Content
 
 	matrixSide
 }
@@ -243,6 +245,15 @@ func (b *playedBridge) show(room networkid.PortalID, marker string, e network.Me
 	}
 	b.rooms[room] = append(b.rooms[room], shown{id: event, marker: marker, sender: e.Message.ID.Sender.String(), text: text})
 	return event
+}
+
+func (b *playedBridge) Reread(_ context.Context, _ networkid.UserLoginID, msg network.Message) (network.Message, error) {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	if b.reread != nil {
+		msg.Content = b.reread(msg.Content.(network.Unsupported).Payload)
+	}
+	return msg, nil
 }
 
 func (b *playedBridge) Bridged(_ context.Context, _ networkid.PortalKey, message network.MessageID) (bool, error) {

@@ -53,3 +53,9 @@ type MediaSource interface {
 	// OpenMedia reads the plaintext of the file that a [Media.Reference] stands for, as [Media.Open] does.
 	OpenMedia(ctx context.Context, reference []byte) (io.ReadCloser, error)
 }
+
+// Rereader is a client that reads messages again which an earlier version of the program could not read.
+type Rereader interface {
+	// Reread reads a message of [Unsupported] content from its Payload. What it still cannot read stays as it is. It needs no connection.
+	Reread(msg Message) Message
+}

@@ -78,7 +78,7 @@ func (m *Metadata) Reserved() bool {
 
 // MessageMetadata is what we remember of a bridged message.
 type MessageMetadata struct {
-	// Placeholder says that the message stands for content that could not be opened yet.
+	// Placeholder says that the message stands for content that could not be opened or shown yet.
 	Placeholder bool `json:"placeholder,omitempty"`
 	// Ahead is the network's id of the message that took what a file has no room for; it goes when the file goes.
 	Ahead string `json:"ahead,omitempty"`

@@ -64,7 +64,7 @@ func contentToMatrix(content network.Content, notices Notices) (out *event.Messa
 	case network.Text:
 		return textToMatrix(content), false, nil
 	case network.Unsupported:
-		return notice(notices.Unsupported(content.Type)), false, nil
+		return notice(notices.Unsupported(content.Type)), true, nil
 	case network.Undecryptable:
 		return notice(notices.Undecryptable), true, nil
 	default:
@@ -72,7 +72,7 @@ func contentToMatrix(content network.Content, notices Notices) (out *event.Messa
 	}
 }
 
-// IsPlaceholder says whether a bridged message stands for content that was still missing.
+// IsPlaceholder says whether a bridged message stands for content that was missing, or that could not be shown.
 func IsPlaceholder(message *database.Message) bool {
 	metadata, ok := message.Metadata.(*MessageMetadata)
 	return ok && metadata.Placeholder

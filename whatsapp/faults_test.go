@@ -12,6 +12,7 @@ import (
 
 	"causeway/network"
 	"causeway/simulator/meta"
+	"causeway/wire"
 	"causeway/wire/wiretest"
 )
 
@@ -62,6 +63,16 @@ func (e *events) message(t *testing.T, id string, content network.Content) netwo
 	return e.await(t, "a message", func(event network.Event) bool {
 		message, ok := event.(network.MessageEvent)
 		return ok && message.Message.ID.ID == id && reflect.DeepEqual(message.Message.Content, content)
+	}).(network.MessageEvent)
+}
+
+// unread waits for a message that cannot be read, and checks that it is kept for a version that can.
+func (e *events) unread(t *testing.T, id string) network.MessageEvent {
+	t.Helper()
+	return e.await(t, "a message that cannot be read", func(event network.Event) bool {
+		message, ok := event.(network.MessageEvent)
+		content, unread := message.Message.Content.(network.Unsupported)
+		return ok && message.Message.ID.ID == id && unread && content.Type == "message of an unknown kind" && len(content.Payload) > 0
 	}).(network.MessageEvent)
 }
 
@@ -192,7 +203,13 @@ func TestContentOutsideTheSchemaIsRefused(t *testing.T) {
 	defer fault.Remove()
 	id, err := bob.Say(l.client.Self(), "with something new")
 	require.NoError(t, err)
-	told.message(t, id, network.Unsupported{Type: "message of an unknown kind"})
+	unread := told.unread(t, id).Message
+	require.Equal(t, unread, l.client.Reread(unread), "this version still cannot read it")
+	readable := unread
+	payload, err := encode(network.Message{ID: unread.ID, Content: network.Text{Body: "read at last"}}, wire.SealedMedia{})
+	require.NoError(t, err)
+	readable.Content = network.Unsupported{Type: "message of an unknown kind", Payload: payload}
+	require.Equal(t, network.Text{Body: "read at last"}, l.client.Reread(readable).Content)
 	require.Eventually(t, func() bool {
 		return slices.ContainsFunc(simulated.Net.Refusals(), func(r meta.Refusal) bool { return r.ID == id && r.Code == 491 })
 	}, patience, 10*time.Millisecond)

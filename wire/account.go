@@ -165,6 +165,11 @@ func (a *Account) SetTyping(ctx context.Context, conversation network.Address, t
 	return a.client.SetTyping(ctx, to, typing)
 }
 
+var _ network.Pinger = (*Account)(nil)
+
+// Ping implements [network.Pinger].
+func (a *Account) Ping(ctx context.Context) (time.Duration, error) { return a.client.Ping(ctx) }
+
 // FindBy looks a person up by something that the network knows them by, in the
 // network's spelling (docs/protocol.md#lookup).
 func (a *Account) FindBy(ctx context.Context, key LookupKey, value string) (network.Person, error) {

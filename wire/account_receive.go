@@ -40,7 +40,7 @@ func (r receiver) ReceiveMessage(ctx context.Context, in Incoming) error {
 	} else {
 		event.Message.Content, event.Message.ReplyTo, refused = r.service.Codec.Decode(in, r.login.Self, peer)
 		if refused != nil {
-			event.Message.Content = network.Unsupported{Type: unknownKind}
+			event.Message.Content = network.Unsupported{Type: unknownKind, Payload: in.Plaintext}
 		}
 		event.Message.Content = r.openable(event.Message.Content)
 	}
@@ -48,6 +48,22 @@ func (r receiver) ReceiveMessage(ctx context.Context, in Incoming) error {
 		return notContent(err)
 	}
 	return refused
+}
+
+var _ network.Rereader = (*Account)(nil)
+
+// Reread implements [network.Rereader].
+func (a *Account) Reread(msg network.Message) network.Message {
+	unread, ok := msg.Content.(network.Unsupported)
+	if !ok || len(unread.Payload) == 0 {
+		return msg
+	}
+	in := Incoming{ID: msg.ID.ID, Time: msg.Time, Plaintext: unread.Payload}
+	content, replyTo, err := a.service.Codec.Decode(in, a.login.Self, msg.ID.Sender)
+	if err == nil {
+		msg.Content, msg.ReplyTo = a.openable(content), replyTo
+	}
+	return msg
 }
 
 // notContent keeps an error of the handler from being taken for a refusal of content.

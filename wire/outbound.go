@@ -205,6 +205,19 @@ func (c *Client) SetTyping(ctx context.Context, to types.JID, typing bool) error
 	return c.post(ctx, typingStanza(to, typing))
 }
 
+// Ping measures a round trip to the server (docs/protocol.md#outcome).
+func (c *Client) Ping(ctx context.Context) (time.Duration, error) {
+	l, err := c.current()
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	if _, err = l.query(ctx, "get", "w:p", waBinary.Node{Tag: "ping"}); err != nil {
+		return 0, fmt.Errorf("failed to ping: %w", err)
+	}
+	return time.Since(began), nil
+}
+
 func (c *Client) post(ctx context.Context, node waBinary.Node) error {
 	l, err := c.current()
 	if err != nil {

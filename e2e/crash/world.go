@@ -104,6 +104,7 @@ func open(ctx context.Context, options Options) (w *world, err error) {
 			config.Set("network.interop.push.secret", pushSecret)
 			config.Set("network.interop.reactions", "on")
 			config.Set("matrix.message_status_events", true)
+			config.Set("network.delivery.flood.rate", 0) // the talk is faster than a person's
 			if options.Edit != nil {
 				options.Edit(config)
 			}
