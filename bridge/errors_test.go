@@ -74,11 +74,11 @@ func TestEveryEndOfARowIsExplained(t *testing.T) {
 	codes := map[string]bool{}
 	for _, class := range delivery.Classes() {
 		explained := Explain(class)
-		require.Regexp(t, `^CW-16\d\d$`, explained.Code(), class)
+		require.Regexp(t, `^CW-19\d\d$`, explained.Code(), class)
 		require.False(t, codes[explained.Code()], class)
 		codes[explained.Code()] = true
 		require.Equal(t, explained, Explain(explained.Code()))
-		require.Regexp(t, `^[A-Z].*\. \(CW-16\d\d\)$`, explained.Sentence(network.WhatsApp))
+		require.Regexp(t, `^[A-Z].*\. \(CW-19\d\d\)$`, explained.Sentence(network.WhatsApp))
 	}
 	require.Len(t, rowProblems(), len(codes))
 	require.Equal(t, DroppedCode(), New().Code(delivery.ErrDropped))

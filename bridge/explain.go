@@ -11,18 +11,18 @@ import (
 // rowProblems are the ends that an event of a network can come to in the journal, by [database.Entry]'s class.
 func rowProblems() map[string]problem {
 	return map[string]problem{
-		"transient":   {code: "CW-1601", text: textRowTransient, status: retriable},
-		"credentials": {code: "CW-1602", text: textRowCredentials, status: retriable},
-		"refused":     {code: "CW-1603", text: textRowRefused, status: failed},
-		"too large":   {code: "CW-1604", text: textRowTooLarge, status: failed},
-		"ours":        {code: "CW-1605", text: textRowOurs, status: failed},
-		"gone":        {code: "CW-1606", text: textRowGone, status: failed},
-		"unreadable":  {code: "CW-1607", text: textRowUnreadable, status: failed},
-		"deadly":      {code: "CW-1608", text: textRowDeadly, status: failed},
-		"placeholder": {code: "CW-1609", text: textRowPlaceholder, status: failed},
-		"dropped":     {code: "CW-1610", text: textRowDropped, status: failed},
-		"repeat":      {code: "CW-1611", text: textRowRepeat, status: event.MessageStatusSuccess},
-		"ignored":     {code: "CW-1612", text: textRowIgnored, status: event.MessageStatusSuccess},
+		"transient":   {code: "CW-1901", text: textRowTransient, status: retriable},
+		"credentials": {code: "CW-1902", text: textRowCredentials, status: retriable},
+		"refused":     {code: "CW-1903", text: textRowRefused, status: failed},
+		"too large":   {code: "CW-1904", text: textRowTooLarge, status: failed},
+		"ours":        {code: "CW-1905", text: textRowOurs, status: failed},
+		"gone":        {code: "CW-1906", text: textRowGone, status: failed},
+		"unreadable":  {code: "CW-1907", text: textRowUnreadable, status: failed},
+		"deadly":      {code: "CW-1908", text: textRowDeadly, status: failed},
+		"placeholder": {code: "CW-1909", text: textRowPlaceholder, status: failed},
+		"dropped":     {code: "CW-1910", text: textRowDropped, status: failed},
+		"repeat":      {code: "CW-1911", text: textRowRepeat, status: event.MessageStatusSuccess},
+		"ignored":     {code: "CW-1912", text: textRowIgnored, status: event.MessageStatusSuccess},
 	}
 }
 
