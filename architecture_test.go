@@ -20,7 +20,7 @@ import (
 var floor = map[string]int{
 	"network": 0, "failpoint": 0, "convert": 0,
 	"wire": 1, "database": 1, "database/upgrades": 0,
-	"whatsapp": 2, "messenger": 2, "interop": 2,
+	"whatsapp": 2, "whatsapp/linked": 2, "messenger": 2, "interop": 2,
 	"puppet": 3, "portal": 3,
 	"delivery": 4,
 	"bridge":   5, "admin": 5, "setup": 5,
@@ -28,6 +28,8 @@ var floor = map[string]int{
 }
 
 var sameFloor = map[string][]string{
+	"whatsapp/linked": {"whatsapp"},
+
 	"portal": {"puppet"},
 	"bridge": {"admin", "setup"},
 }
@@ -38,9 +40,11 @@ var never = map[string][]string{
 	"network": {
 		"maunium.net/", "go.mau.fi/whatsmeow", "github.com/rs/zerolog", "sync", "net", "net/http", "os", "database/sql",
 	},
-	"wire":      {"maunium.net/", "causeway/interop", "causeway/database"},
-	"database":  {"maunium.net/go/mautrix/bridgev2", "go.mau.fi/whatsmeow"},
-	"whatsapp":  {"maunium.net/", "causeway/messenger", "causeway/interop", "causeway/database"},
+	"wire":            {"maunium.net/", "causeway/interop", "causeway/database"},
+	"database":        {"maunium.net/go/mautrix/bridgev2", "go.mau.fi/whatsmeow"},
+	"whatsapp":        {"maunium.net/", "causeway/messenger", "causeway/interop", "causeway/database"},
+	"whatsapp/linked": {"maunium.net/", "causeway/messenger", "causeway/interop"},
+
 	"messenger": {"maunium.net/", "causeway/whatsapp", "causeway/interop", "causeway/database"},
 	"interop":   {"maunium.net/", "go.mau.fi/whatsmeow", "causeway/whatsapp", "causeway/messenger"},
 	"puppet":    {"causeway/wire", "causeway/database", "causeway/interop", "net/http", "database/sql", "sync"},

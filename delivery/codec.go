@@ -28,6 +28,7 @@ type (
 		Alias   string          `json:"alias,omitempty"`
 		Name    string          `json:"name,omitempty"`
 
+		Quote       string   `json:"quote,omitempty"`
 		Mentions    []string `json:"mentions,omitempty"`
 		MentionsAll bool     `json:"mentions_all,omitempty"`
 		Forwarded   bool     `json:"forwarded,omitempty"`
@@ -148,7 +149,7 @@ func storeMessage(message network.Message) (*storedMessage, error) {
 	}
 	stored := &storedMessage{
 		ID: message.ID.String(), Time: millis(message.Time), Type: kind, Content: content,
-		MentionsAll: message.MentionsAll, Forwarded: message.Forwarded, Expires: message.Expires.Milliseconds(),
+		Quote: message.Quote, MentionsAll: message.MentionsAll, Forwarded: message.Forwarded, Expires: message.Expires.Milliseconds(),
 	}
 	for _, person := range message.Mentions {
 		stored.Mentions = append(stored.Mentions, person.String())
@@ -165,7 +166,7 @@ func (s *storedMessage) message() (network.Message, error) {
 		return network.Message{}, err
 	}
 	message := network.Message{
-		ID: id, Time: fromMillis(s.Time), MentionsAll: s.MentionsAll, Forwarded: s.Forwarded, Expires: time.Duration(s.Expires) * time.Millisecond,
+		ID: id, Time: fromMillis(s.Time), Quote: s.Quote, MentionsAll: s.MentionsAll, Forwarded: s.Forwarded, Expires: time.Duration(s.Expires) * time.Millisecond,
 	}
 	for _, text := range s.Mentions {
 		person, err := network.ParseAddress(text)

@@ -25,6 +25,7 @@ func everyEvent() []network.Event {
 	reaction.Message.Content = network.Reaction{Target: reply, Emoji: "👍"}
 	full.Message.Content = network.Text{Body: "hällo\x00\n", Preview: &network.LinkPreview{URL: "https://a.example", Thumbnail: []byte{1}}}
 	full.Message.Mentions, full.Message.MentionsAll = []network.Address{anna, bob}, true
+	full.Message.Quote = "beginning"
 	full.Message.Forwarded, full.Message.Expires = true, 24*time.Hour
 	events := linkedEvents(reply)
 	return append(events,

@@ -42,9 +42,8 @@ type HistoryChat struct {
 
 // History is a client whose phone hands over the past.
 type History interface {
-	// ReadHistory fetches a piece and yields its conversations as they are read, without holding the whole. Names of
-	// people and numbers that belong together come as [PersonEvent] by the client's handler meanwhile. An error of
-	// yield ends it. Errors wrap [ErrMediaGone] if the piece has expired, [ErrTooLarge] if it is larger than allowed.
+	// ReadHistory fetches a piece and yields its conversations as they are read, without holding the whole. What the piece
+	// says of people, [Directory] knows before the first conversation is yielded. An error of yield ends it. Errors wrap [ErrMediaGone] if the piece has expired, [ErrTooLarge] if it is larger than allowed.
 	ReadHistory(ctx context.Context, reference []byte, yield func(HistoryChat) error) error
 	// ForgetHistory tells the network that a piece is no longer needed.
 	ForgetHistory(ctx context.Context, reference []byte) error

@@ -1,0 +1,264 @@
+package linked
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/proto/waWa6"
+	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
+
+	"causeway/network"
+	"causeway/wire"
+)
+
+// missedPings unanswered in a row end a connection.
+const missedPings = 2
+
+// link is one connection of a login, from dialling to its end. Each has a library client of its own, so that nothing
+// of a dead connection reaches into the next.
+type link struct {
+	owner  *Client
+	own    *login
+	device *store.Device
+	lib    *whatsmeow.Client
+	// ctx is what handlers run in.
+	ctx context.Context
+	// halted: nothing more is taken from this connection.
+	halted atomic.Bool
+	ready  chan struct{}
+	failed chan error
+}
+
+// Connect starts the connection and returns, see [network.Client].
+func (c *Client) Connect(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stop != nil {
+		select {
+		case <-c.stopped: // it was refused before; this is a new attempt
+			c.stop()
+		default:
+			return nil
+		}
+	}
+	if c.cfg.Handler == nil || c.cfg.Self.Kind != network.KindLID || c.cfg.Self.Validate() != nil {
+		return errors.New("failed to connect: the login has no handler or no LID")
+	}
+	if _, _, err := c.store.device(ctx, c.cfg.Self); err != nil && !errors.Is(err, network.ErrUnlinked) {
+		return fmt.Errorf("failed to connect: %w", err)
+	}
+	ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
+	c.stopped = make(chan struct{})
+	go c.run(c.cfg.Log.WithContext(ctx), c.stopped)
+	return nil
+}
+
+// Disconnect ends the connection and waits until no handler runs. It must not be called by the handler itself.
+func (c *Client) Disconnect() {
+	c.mu.Lock()
+	stop, stopped := c.stop, c.stopped
+	c.mu.Unlock()
+	if stop == nil {
+		return
+	}
+	stop()
+	<-stopped
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped == stopped {
+		c.stop = nil
+	}
+}
+
+// run connects, keeps the connection until it ends, and starts again until refused or stopped.
+func (c *Client) run(ctx context.Context, stopped chan struct{}) {
+	defer close(stopped)
+	var pauses int
+	renewed := false
+	for ctx.Err() == nil {
+		c.tell(ctx, network.ConnectionEvent{State: network.Connecting})
+		began := time.Now()
+		err := c.serve(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) > steadyAfter {
+			pauses, renewed = 0, false
+		}
+		if errors.Is(err, network.ErrOutdated) && !renewed {
+			renewed = true // once: if the newest version is refused, too, that does not help
+			if failed := c.store.renewVersion(ctx); failed == nil {
+				continue
+			} else if ctx.Err() == nil {
+				err = fmt.Errorf("%w; no newer version was found: %w", err, failed)
+			}
+		}
+		if final(err) {
+			c.cfg.Log.Warn().Err(err).Msg("The network refused the login")
+			c.tell(ctx, network.ConnectionEvent{State: network.Refused, Err: err})
+			return
+		}
+		c.cfg.Log.Debug().Err(err).Msg("The connection was interrupted")
+		c.tell(ctx, network.ConnectionEvent{State: network.Interrupted, Err: err})
+		select {
+		case <-time.After(pause(pauses)):
+			pauses++
+		case <-ctx.Done():
+		}
+	}
+}
+
+// final says whether trying again is in vain before the cause is mended.
+func final(err error) bool {
+	for _, cause := range []error{
+		network.ErrUnlinked, network.ErrBanned, network.ErrReplaced, network.ErrOutdated, network.ErrForeignEndpoint, network.ErrRejected,
+	} {
+		if errors.Is(err, cause) {
+			return true
+		}
+	}
+	return false
+}
+
+// pause is how long to wait before connecting for the n-th time, half of it by chance.
+func pause(n int) time.Duration {
+	whole := longestPause
+	if n < 10 {
+		whole = min(firstPause<<n, longestPause)
+	}
+	return whole/2 + rand.N(whole/2)
+}
+
+// tell reports how the connection stands.
+func (c *Client) tell(ctx context.Context, event network.ConnectionEvent) {
+	c.taking.Lock()
+	defer c.taking.Unlock()
+	if err := guarded(func() error { return c.cfg.Handler(ctx, event) }); err != nil {
+		c.cfg.Log.Warn().Err(err).Msg("The connection's state was not taken")
+	}
+}
+
+// serve connects once and waits until the connection ends; the error says why.
+func (c *Client) serve(ctx context.Context) error {
+	device, own, err := c.store.device(ctx, c.cfg.Self)
+	if err != nil {
+		return err
+	}
+	// The connection outlives ctx by a moment, so that what was taken is acknowledged.
+	connCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	l := &link{owner: c, own: own, device: device, ctx: connCtx, ready: make(chan struct{}), failed: make(chan error, 1)}
+	l.lib = c.store.library(device, c.cfg.Log)
+	l.lib.AddEventHandlerWithSuccessStatus(l.take)
+	defer l.close()
+	stop := context.AfterFunc(ctx, cancel)
+	err = l.lib.ConnectContext(connCtx)
+	if err != nil {
+		stop()
+		return fmt.Errorf("%w: failed to connect: %w", network.ErrTemporary, err)
+	}
+	if !stop() {
+		return ctx.Err()
+	}
+	return l.wait(ctx)
+}
+
+// wait follows a connection until it ends.
+func (l *link) wait(ctx context.Context) error {
+	c := l.owner
+	watch := time.NewTicker(phoneCheckEvery)
+	defer watch.Stop()
+	ready := l.ready
+	for {
+		select {
+		case <-ready:
+			ready = nil
+			c.setLink(l)
+			c.tell(ctx, network.ConnectionEvent{State: network.Connected})
+			if err := l.checkPhone(ctx); err != nil {
+				return err
+			}
+		case <-watch.C:
+			if err := l.checkPhone(ctx); err != nil {
+				return err
+			}
+		case err := <-l.failed:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// close ends the connection and waits for the handler.
+func (l *link) close() {
+	l.owner.setLink(nil)
+	l.halted.Store(true)
+	l.owner.taking.Lock()   // the handler has returned, and none will run for this connection
+	l.owner.taking.Unlock() //nolint:staticcheck // waiting is all that this is for
+	l.lib.Disconnect()
+}
+
+// fail ends the connection with a reason; the first one counts.
+func (l *link) fail(err error) {
+	select {
+	case l.failed <- err:
+	default:
+	}
+}
+
+// library is a client of the connection library for one connection of one device.
+func (s *Store) library(device *store.Device, log zerolog.Logger) *whatsmeow.Client {
+	lib := whatsmeow.NewClient(device, wire.LibraryLog(log))
+	lib.EnableAutoReconnect = false // Client.run does it
+	lib.DisableLoginAutoReconnect = true
+	lib.AutoTrustIdentity = true // with a notice, see [network.IdentityEvent]
+	lib.SynchronousAck = true
+	lib.EnableDecryptedEventBuffer = true
+	lib.UseRetryMessageStore = true
+	lib.ManualHistorySyncDownload = true
+	lib.DisableManualHistorySyncReceipt = true
+	lib.AutomaticMessageRerequestFromPhone = true
+	lib.EmitAppStateEventsOnFullSync = true
+	lib.QRClientType = whatsmeow.PairClientOtherWebClient
+	lib.GetClientPayload = func() *waWa6.ClientPayload { return s.payload(device) }
+	lib.SetWebsocketHTTPClient(s.http)
+	lib.SetPreLoginHTTPClient(s.http)
+	lib.SetMediaHTTPClient(s.media)
+	return lib
+}
+
+// Ping measures a round trip to the server.
+func (c *Client) Ping(ctx context.Context) (time.Duration, error) {
+	l, err := c.current()
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	if _, err = l.lib.IsOnWhatsApp(ctx, []string{"+" + l.device.GetJID().User}); err != nil {
+		return 0, failure(err)
+	}
+	return time.Since(began), nil
+}
+
+// Unlink takes the device off the account and forgets its keys, see [network.Unlinker].
+func (c *Client) Unlink(ctx context.Context) error {
+	l, err := c.current()
+	if err == nil {
+		err = failure(l.lib.Logout(ctx))
+	}
+	c.Disconnect()
+	return errors.Join(err, c.store.Forget(ctx, c.cfg.Self))
+}
+
+// isPhone says whether a JID is the user's phone itself.
+func (l *link) isPhone(jid types.JID) bool {
+	return jid.Device == 0 && (jid.User == l.device.GetJID().User || jid.User == l.device.GetLID().User)
+}
