@@ -57,7 +57,7 @@ const (
 // problems is tried in order; an error that none of them is becomes [unexplained].
 func problems() []problem {
 	return []problem{
-		{is: delivery.ErrSlow, code: "CW-1314", text: textSlow, status: retriable, http: http.StatusGatewayTimeout},
+		{is: delivery.ErrSlow, code: "CW-1408", text: textSlow, status: retriable, http: http.StatusGatewayTimeout},
 		{is: network.ErrNotOptedIn, code: "CW-1201", text: textNotOptedIn, status: failed, http: http.StatusForbidden},
 		{is: network.ErrUnknownPerson, code: "CW-1202", text: textUnknownPerson, status: failed, http: http.StatusNotFound},
 		{is: network.ErrBadIdentifier, code: "CW-1203", text: textBadIdentifier, status: failed, http: http.StatusBadRequest},
@@ -120,9 +120,9 @@ func problems() []problem {
 		{is: delivery.ErrDiskLow, code: "CW-1406", text: textDiskLow, status: retriable, http: http.StatusInsufficientStorage},
 
 		{is: delivery.ErrGone, code: "CW-1109", text: textAccountGone, status: failed, http: http.StatusGone},
-		{is: delivery.ErrFlooded, code: "CW-1313", text: textFlooded, status: retriable, http: http.StatusTooManyRequests},
-		{is: delivery.ErrDropped, code: "CW-1315", text: textDropped, status: failed, http: http.StatusGone},
-		{is: delivery.ErrSetAside, code: "CW-1316", text: textSetAside, status: failed, http: http.StatusInternalServerError},
+		{is: delivery.ErrFlooded, code: "CW-1407", text: textFlooded, status: retriable, http: http.StatusTooManyRequests},
+		{is: delivery.ErrDropped, code: "CW-1409", text: textDropped, status: failed, http: http.StatusGone},
+		{is: delivery.ErrSetAside, code: "CW-1410", text: textSetAside, status: failed, http: http.StatusInternalServerError},
 		{is: bare(bridgev2.ErrNotLoggedIn), code: "CW-1108", text: textNotLoggedIn, status: failed, http: http.StatusForbidden},
 		{is: errReactionsUnknown, code: "CW-1305", text: textNoReactions, status: failed, http: http.StatusBadRequest},
 		{is: errNotHere, code: "CW-1309", text: textNotHere, status: failed, http: http.StatusBadRequest},

@@ -54,4 +54,4 @@ func (e Explanation) Code() string { return e.code }
 func (e Explanation) Sentence(n network.Network) string { return e.sentence(n) }
 
 // DroppedCode is the reason that authors are told of a message that an operator has given up.
-func DroppedCode() string { return "CW-1315" }
+func DroppedCode() string { return "CW-1409" }
