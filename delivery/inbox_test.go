@@ -376,3 +376,15 @@ func TestTheKeysOfOldRowsExpire(t *testing.T) {
 		until(t, func() bool { return len(p.inboxStates(t)) == 0 })
 	})
 }
+
+// A homeserver that was away for a moment is not left waiting for minutes, however often lanes were woken meanwhile.
+func TestTheWaitGrowsWithTheFailureAndNotWithTheTries(t *testing.T) {
+	const first, limit = time.Second, 5 * time.Minute
+	for failing, most := range map[time.Duration]time.Duration{0: first, 2 * time.Second: 2 * time.Second, time.Minute: time.Minute, time.Hour: limit} {
+		for range 100 {
+			wait := lull(first, limit, failing)
+			require.LessOrEqual(t, wait, most)
+			require.GreaterOrEqual(t, wait, most/2)
+		}
+	}
+}

@@ -74,7 +74,7 @@ func (in *Inbox) try(ctx context.Context, lane *inboxLane, row *database.InboxRo
 		err = carried.failure()
 	}
 	if err != nil && !errors.Is(err, ErrIgnored) {
-		return in.failed(ctx, row, event, err)
+		return in.failed(ctx, lane, row, event, err)
 	}
 	in.homeserverBack()
 	if err != nil {
@@ -149,7 +149,7 @@ func (in *Inbox) settle(ctx context.Context, lane *inboxLane, row *database.Inbo
 		zerolog.Ctx(ctx).Warn().Err(err).Msg("Failed to read a room for messages in doubt, trying again")
 		in.failing.Store(true)
 		row.Attempts++
-		return verdict{wait: backoff(in.d.timing.RetryFirst, in.d.timing.RetryLimit, row.Attempts)}, false
+		return verdict{wait: in.lull(lane)}, false
 	}
 	in.d.metrics.scans.Add(1)
 	for marker, event := range lane.doubt.found {
@@ -159,13 +159,21 @@ func (in *Inbox) settle(ctx context.Context, lane *inboxLane, row *database.Inbo
 	return verdict{}, true
 }
 
+// lull is the wait of a lane that has just failed.
+func (in *Inbox) lull(lane *inboxLane) time.Duration {
+	if lane.failing.IsZero() {
+		lane.failing = in.d.now()
+	}
+	return lull(in.d.timing.RetryFirst, in.d.timing.RetryLimit, in.d.now().Sub(lane.failing))
+}
+
 // failed decides what to do after a try that did not work.
-func (in *Inbox) failed(ctx context.Context, row *database.InboxRow, event network.Event, err error) verdict {
+func (in *Inbox) failed(ctx context.Context, lane *inboxLane, row *database.InboxRow, event network.Event, err error) verdict {
 	kind, after := faultOf(err)
 	row.Attempts++
 	zerolog.Ctx(ctx).Warn().Err(err).Int64("seq", row.Seq).Str("fault", string(kind)).Int("attempts", row.Attempts).
 		Msg("Failed to deliver an event to Matrix")
-	wait := max(after, backoff(in.d.timing.RetryFirst, in.d.timing.RetryLimit, row.Attempts))
+	wait := max(after, in.lull(lane))
 	switch kind {
 	case faultTransient:
 		in.failing.Store(true)
@@ -244,7 +252,7 @@ func (in *Inbox) ignored(ctx context.Context, lane *inboxLane, row *database.Inb
 	bridged, err := in.d.bridge.Bridged(ctx, key, sought)
 	switch {
 	case err != nil:
-		return in.failed(ctx, row, event, fmt.Errorf("%w: %w", bridgev2.ErrDatabaseError, err))
+		return in.failed(ctx, lane, row, event, fmt.Errorf("%w: %w", bridgev2.ErrDatabaseError, err))
 	case row.Target != "" && row.HoldUntil == 0 && !(changes && bridged):
 		return in.hold(ctx, row)
 	case bridged && (row.ErrorClass == endPlaceholder || unread(event)):
@@ -258,7 +266,7 @@ func (in *Inbox) ignored(ctx context.Context, lane *inboxLane, row *database.Inb
 	case changes:
 		return in.end(lane, row, endIgnored)
 	}
-	return in.failed(ctx, row, event, ErrIgnored)
+	return in.failed(ctx, lane, row, event, ErrIgnored)
 }
 
 // hold sets a row aside until its target is done; the lane goes on.

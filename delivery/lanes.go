@@ -63,6 +63,8 @@ type lane[K comparable, R any] struct {
 	wake    chan struct{}
 	// doubt is what a worker knows of rows that may have had their effect (inbox only).
 	doubt doubt
+	// failing is since when the worker's current row has failed (inbox only).
+	failing time.Time
 }
 
 // start lets the lanes run. Rows that were pushed before wait for it.
@@ -183,6 +185,7 @@ func (l *lanes[K, R]) run(lane *lane[K, R]) {
 			verdict := l.try(l.ctx, lane, &row)
 			<-l.slots
 			if verdict.ended {
+				lane.failing = time.Time{}
 				break
 			}
 			if !l.wait(lane, verdict.wait) {
@@ -249,6 +252,13 @@ func (l *lanes[K, R]) wait(lane *lane[K, R], length time.Duration) bool {
 		return false
 	}
 	return true
+}
+
+// lull is the wait before a try of what has been failing for a time: as long again, and half of it by chance. It does not
+// count tries, since lanes are woken early when there is hope, and a short failure must not cost a long wait.
+func lull(first, limit, failing time.Duration) time.Duration {
+	length := max(first, min(limit, failing))
+	return length/2 + rand.N(length/2+1)
 }
 
 // backoff is the wait before a try: twice as long each time up to a limit, and half of it by

@@ -21,8 +21,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"causeway/e2e/crash"
 	"causeway/e2e/crash/checker"
 	"causeway/e2e/stage"
@@ -38,18 +36,21 @@ var errBad = errors.New("not every message has arrived as it should")
 
 // flags are what the command line says.
 type flags struct {
-	points, database, profile, dir, again, control string
-	lines, randomLines, kills                      int
-	limit, patience                                time.Duration
-	rate                                           float64
-	seed                                           uint64
-	forget                                         bool
+	points, faults, database, profile, dir, again, control string
+	lines, randomLines, kills, faultLines                  int
+	limit, patience, lasts                                 time.Duration
+	rate                                                   float64
+	seed                                                   uint64
+	forget                                                 bool
 }
 
 func main() {
 	var f flags
 	flag.StringVar(&f.points, "failpoints", "all", "where the bridge dies: all, none, or names separated by commas")
 	flag.IntVar(&f.lines, "messages", 20, "messages for each failpoint")
+	flag.StringVar(&f.faults, "faults", "none", "what else goes wrong, after the failpoints: all, none, or names or sides (homeserver, network, local) separated by commas")
+	flag.DurationVar(&f.lasts, "lasts", 20*time.Second, "how long each fault lasts")
+	flag.IntVar(&f.faultLines, "fault-messages", 2000, "messages for each fault, both ways together")
 	flag.IntVar(&f.kills, "kills", 0, "kills at random moments, after the failpoints")
 	flag.IntVar(&f.randomLines, "random-messages", 0, "messages while the bridge is killed at random moments; 70 for each kill if 0")
 	flag.DurationVar(&f.limit, "limit", time.Hour, "how long all of it may take")
@@ -99,9 +100,10 @@ func run(ctx context.Context, f flags) error {
 	if err = stage.BuildBreakable(ctx, binary); err != nil {
 		return err
 	}
-	var group errgroup.Group // not with a context: a bad run on one database says nothing of the other
+	var group sync.WaitGroup // a bad run on one database says nothing of the other
 	var printing sync.Mutex
-	for _, url := range urls {
+	failures := make([]error, len(urls))
+	for i, url := range urls {
 		name := "sqlite"
 		if url != "" {
 			name = "postgres"
@@ -111,9 +113,14 @@ func run(ctx context.Context, f flags) error {
 			Rate: f.rate, Patience: f.patience, Forget: f.forget, Control: crash.Control(f.control),
 			Log: prefixed{name + " ", os.Stdout},
 		}
-		group.Go(func() error { return one(ctx, name, options, phases(f), &printing) })
+		played, err := phases(f, name)
+		if err != nil {
+			return err
+		}
+		group.Go(func() { failures[i] = one(ctx, name, options, played, &printing) })
 	}
-	if err = group.Wait(); err != nil {
+	group.Wait()
+	if err = errors.Join(failures...); err != nil {
 		return fmt.Errorf("%w; seed %d, files in %s", err, f.seed, dir)
 	}
 	if f.dir == "" {
@@ -189,13 +196,26 @@ func again(path string) error {
 	return nil
 }
 
-func phases(f flags) (phases []crash.Phase) {
+func phases(f flags, engine string) (phases []crash.Phase, err error) {
 	switch f.points {
 	case "all":
 		phases = crash.AtPoints(crash.Points(), f.lines)
 	case "none", "":
 	default:
 		phases = crash.AtPoints(strings.Split(f.points, ","), f.lines)
+	}
+	switch f.faults {
+	case "none", "":
+	default:
+		var names []string
+		if f.faults != "all" {
+			names = strings.Split(f.faults, ",")
+		}
+		faults, err := crash.FaultsOf(engine, names...)
+		if err != nil {
+			return nil, err
+		}
+		phases = append(phases, crash.AtFaults(faults, f.faultLines, f.lasts)...)
 	}
 	if f.kills > 0 {
 		const linesAKill = 70
@@ -204,7 +224,7 @@ func phases(f flags) (phases []crash.Phase) {
 		}
 		phases = append(phases, crash.Phase{Name: crash.Anywhere, Lines: f.randomLines, Kills: f.kills})
 	}
-	return phases
+	return phases, nil
 }
 
 func databases(which string) (urls []string, err error) {

@@ -32,6 +32,7 @@ func (w *world) database(ctx context.Context) (driver, uri string, err error) {
 	if _, err = admin.ExecContext(ctx, "CREATE SCHEMA "+schema); err != nil {
 		return "", "", errors.Join(fmt.Errorf("failed to make a schema: %w", err), admin.Close())
 	}
+	w.admin, w.schema = admin, schema
 	w.dropDB = func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), dropLimit)
 		defer cancel()
@@ -40,6 +41,7 @@ func (w *world) database(ctx context.Context) (driver, uri string, err error) {
 	}
 	query := address.Query()
 	query.Set("search_path", schema)
+	query.Set("application_name", schema)
 	address.RawQuery = query.Encode()
 	return "pgx", address.String(), nil
 }

@@ -80,7 +80,7 @@ func (l *life) awaitDeath(ctx context.Context, phase Phase, limit time.Duration,
 		select {
 		case <-spoken:
 			quiet := r.watch.quiet()
-			if limit == 0 && (quiet > r.options.Patience || quiet > reachLimit && r.talk.missing(phase.Name, r.watch.has) == 0) {
+			if limit == 0 && (quiet > r.options.Patience || quiet > reachLimit && r.talk.missing(phase.Name, r.gone) == 0) {
 				return false
 			}
 		default:

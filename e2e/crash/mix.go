@@ -33,15 +33,20 @@ const (
 )
 
 // mixOf is the mix for a phase.
-func mixOf(phase string) mix {
+func mixOf(phase Phase) mix {
+	if phase.Fault != nil && phase.Fault.mix != (mix{}) {
+		return phase.Fault.mix
+	}
 	m := mix{toMatrix: 0.5}
 	switch {
-	case strings.HasPrefix(phase, "R"):
+	case phase.Fault != nil:
+		return m
+	case strings.HasPrefix(phase.Name, "R"):
 		m.toMatrix = leaning
-	case strings.HasPrefix(phase, "M"):
+	case strings.HasPrefix(phase.Name, "M"):
 		m.toMatrix = 1 - leaning
 	}
-	switch phase {
+	switch phase.Name {
 	case failpoint.MediaToMatrix, failpoint.MediaToNetwork, failpoint.MediaStored:
 		m.files = 0.5
 	case failpoint.RedactOrEdit:
@@ -49,7 +54,7 @@ func mixOf(phase string) mix {
 	case Anywhere:
 		m.files, m.reactions = 0.05, 0.1
 	}
-	if phase == failpoint.MediaStored {
+	if phase.Name == failpoint.MediaStored {
 		m.toMatrix = 1 - leaning
 	}
 	return m

@@ -47,6 +47,9 @@ type Phase struct {
 	Lines int
 	// Kills is how often the bridge dies.
 	Kills int
+	// Fault is what goes wrong instead of a death, for the time of Lasts.
+	Fault *Fault
+	Lasts time.Duration
 }
 
 // The phases that are about no failpoint.

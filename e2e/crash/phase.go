@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"causeway/e2e/crash/checker"
 	"causeway/failpoint"
 )
 
@@ -56,7 +57,7 @@ func (r *runner) play(ctx context.Context, phase Phase) error {
 		return r.arrive(ctx, phase)
 	})
 	r.options.note("%s: %d lines, %d kills, %d missing, %.1f s",
-		phase.Name, phase.Lines, kills, r.talk.missing(phase.Name, r.watch.has), time.Since(began).Seconds())
+		phase.Name, phase.Lines, kills, r.talk.missing(phase.Name, r.gone), time.Since(began).Seconds())
 	return err
 }
 
@@ -135,8 +136,13 @@ func (r *runner) cast(phase Phase, share int) ([]*chat, error) {
 func (r *runner) arrive(ctx context.Context, phase Phase) error {
 	began := time.Now()
 	return r.await(ctx, "the lines of "+phase.Name, func() bool {
-		return r.talk.missing(phase.Name, r.watch.has) == 0 || min(r.watch.quiet(), time.Since(began)) > r.options.Patience
+		return r.talk.missing(phase.Name, r.gone) == 0 || min(r.watch.quiet(), time.Since(began)) > r.options.Patience
 	})
+}
+
+// gone says whether a line has appeared, or its author knows that it never will.
+func (r *runner) gone(said checker.Said) bool {
+	return r.watch.has(said.Text(r.talk.key)) || said.Direction == checker.ToNetwork && r.watch.knows(said.ID)
 }
 
 func (r *runner) problem(format string, args ...any) {

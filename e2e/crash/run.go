@@ -22,6 +22,8 @@ type Result struct {
 	Verdict *checker.Verdict
 	// Kills are the deaths of each phase.
 	Kills map[string]int
+	// Struck is how often each fault struck.
+	Struck map[string]int
 	// Refused is how many lines were not accepted, and so promised to nobody.
 	Refused int
 	// Recoveries is how long after each start the first line appeared, where one did, in order of length.
@@ -62,7 +64,7 @@ func Run(ctx context.Context, options Options, phases []Phase) (result *Result, 
 	w.watch = newWatch(w)
 	r := &runner{
 		world: w, talk: newTalk(w, hex.EncodeToString(key[:4]), key, w.watch.has),
-		rng: mrand.New(mrand.NewPCG(options.Seed, 2)), result: &Result{Kills: map[string]int{}},
+		rng: mrand.New(mrand.NewPCG(options.Seed, 2)), result: &Result{Kills: map[string]int{}, Struck: map[string]int{}},
 	}
 	following, stop := context.WithCancel(ctx)
 	defer stop()
@@ -73,10 +75,8 @@ func Run(ctx context.Context, options Options, phases []Phase) (result *Result, 
 	for _, person := range r.people {
 		r.watch.listen(person)
 	}
-	for _, phase := range phases {
-		if err = r.play(ctx, phase); err != nil {
-			return nil, err
-		}
+	if err = r.playAll(ctx, phases); err != nil {
+		return nil, err
 	}
 	if err = r.inPeace(ctx, func(*life) error { return r.collect(ctx) }); err != nil {
 		return nil, err
@@ -93,7 +93,27 @@ func Run(ctx context.Context, options Options, phases []Phase) (result *Result, 
 	slices.Sort(r.result.Recoveries)
 	record := r.record()
 	r.result.Verdict, r.result.Refused, r.result.Took = checker.Check(record), r.talk.refused, time.Since(began)
+	r.judge(phases)
 	return r.result, save(filepath.Join(options.Dir, "record.json"), record)
+}
+
+// playAll plays the phases, faults that follow each other in one life.
+func (r *runner) playAll(ctx context.Context, phases []Phase) (err error) {
+	for _, phase := range phases {
+		r.talk.mixes[phase.Name] = mixOf(phase)
+	}
+	for len(phases) > 0 {
+		if phases[0].Fault != nil {
+			phases, err = r.sufferAll(ctx, phases)
+		} else {
+			err = r.play(ctx, phases[0])
+			phases = phases[1:]
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // inPeace runs something while the bridge runs undisturbed, and ends the bridge by SIGKILL.
@@ -125,7 +145,7 @@ func (r *runner) calmDown(ctx context.Context) error {
 	began := time.Now()
 	return r.await(ctx, "the end", func() bool {
 		quiet := min(r.watch.quiet(), time.Since(began))
-		return quiet > r.options.Patience || quiet > r.options.Silence && r.talk.allMissing(r.watch.has) == 0
+		return quiet > r.options.Patience || quiet > r.options.Silence && r.talk.allMissing(r.gone) == 0
 	})
 }
 

@@ -30,6 +30,12 @@ func (r *runner) stir(ctx context.Context, phase string) {
 	default:
 		return
 	}
+	var mangled []*meta.FaultHandle
+	defer func() {
+		for _, handle := range mangled {
+			handle.Remove()
+		}
+	}()
 	ticker := time.NewTicker(stirEvery)
 	defer ticker.Stop()
 	for n := 0; ; n++ {
@@ -45,7 +51,7 @@ func (r *runner) stir(ctx context.Context, phase string) {
 				r.options.note("the network could not call: %v", err)
 			}
 		case failpoint.RedactOrEdit:
-			r.net.Fault(meta.Fault{Kind: meta.FaultMangle, Match: meta.Match{Account: u.jid}})
+			mangled = append(mangled, r.net.Fault(meta.Fault{Kind: meta.FaultMangle, Match: meta.Match{Account: u.jid}}))
 		}
 	}
 }

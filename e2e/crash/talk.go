@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,10 +22,12 @@ type talk struct {
 	seq  int
 	n    map[string]int
 	said []checker.Said
-	// accepted are the texts that some side took, by phase; refused is how many it did not take.
-	accepted map[string][]string
+	// accepted are the lines that some side took and that may be missing, by phase; refused is how many it did not take.
+	accepted map[string][]checker.Said
 	refused  int
 	reacted  []checker.Reacted
+	// mixes say what is said in which phase.
+	mixes map[string]mix
 	// reactions are those that are on messages now; only the speaker uses them.
 	reactions map[string]reaction
 	// arrived says whether a line was seen on the other side.
@@ -34,7 +37,7 @@ type talk struct {
 func newTalk(w *world, run string, key []byte, arrived func(string) bool) *talk {
 	return &talk{
 		world: w, run: run, key: key, rng: rand.New(rand.NewPCG(w.options.Seed, 1)),
-		n: map[string]int{}, accepted: map[string][]string{}, reactions: map[string]reaction{}, arrived: arrived,
+		n: map[string]int{}, accepted: map[string][]checker.Said{}, reactions: map[string]reaction{}, mixes: map[string]mix{}, arrived: arrived,
 	}
 }
 
@@ -57,7 +60,7 @@ func (t *talk) speak(ctx context.Context, phase string, lines int, chats []*chat
 
 // say says one thing in a chat, by either side.
 func (t *talk) say(phase string, c *chat) {
-	mix := mixOf(phase)
+	mix := t.mixes[phase]
 	direction, sender := checker.ToMatrix, c.person.Name()
 	if c.room != "" && t.rng.Float64() >= mix.toMatrix {
 		direction, sender = checker.ToNetwork, c.user.name
@@ -84,7 +87,7 @@ func (t *talk) say(phase string, c *chat) {
 		return
 	}
 	noted.Accepted, noted.ID = true, name
-	t.accepted[phase] = append(t.accepted[phase], text)
+	t.accepted[phase] = append(t.accepted[phase], *noted)
 }
 
 // next notes a line as attempted, before it is said.
@@ -101,28 +104,18 @@ func (t *talk) next(phase string, direction checker.Direction, chat, sender stri
 	return said
 }
 
-// missing counts the accepted lines of a phase that have not been seen.
-func (t *talk) missing(phase string, seen func(text string) bool) (count int) {
+// missing counts the accepted lines of a phase of which gone says that they are still to come. It asks again about those alone.
+func (t *talk) missing(phase string, gone func(checker.Said) bool) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, text := range t.accepted[phase] {
-		if !seen(text) {
-			count++
-		}
-	}
-	return count
+	t.accepted[phase] = slices.DeleteFunc(t.accepted[phase], gone)
+	return len(t.accepted[phase])
 }
 
 // allMissing counts those of all phases.
-func (t *talk) allMissing(seen func(text string) bool) (count int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, texts := range t.accepted {
-		for _, text := range texts {
-			if !seen(text) {
-				count++
-			}
-		}
+func (t *talk) allMissing(gone func(checker.Said) bool) (count int) {
+	for phase := range t.mixes {
+		count += t.missing(phase, gone)
 	}
 	return count
 }

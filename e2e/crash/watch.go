@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,8 +19,10 @@ import (
 type watch struct {
 	world *world
 	mu    sync.Mutex
-	// seen maps what has appeared to its event id, empty if it is not one.
+	// seen maps what has appeared to the event that people see it in, empty if it is on a phone.
 	seen map[string]string
+	// told are the events whose authors know that they have failed.
+	told map[string]bool
 	last time.Time
 	// began is when the bridge was started last, first how long it took from then until something appeared, 0 before.
 	began time.Time
@@ -27,15 +30,20 @@ type watch struct {
 }
 
 func newWatch(w *world) *watch {
-	return &watch{world: w, seen: map[string]string{}, last: time.Now(), began: time.Now()}
+	return &watch{world: w, seen: map[string]string{}, told: map[string]bool{}, last: time.Now(), began: time.Now()}
 }
 
 // follow takes note of what homeserver and phones show until ctx ends.
 func (v *watch) follow(ctx context.Context) {
 	// nothing matches, so it ends with ctx alone
 	_, _ = v.world.hs.Await(ctx, 0, func(event homeserver.Event) bool {
-		if content, _ := bodyOf(event); content.Body != "" && !isOurs(event.Sender) {
-			v.note(content.Body, event.ID)
+		if content, replaces := bodyOf(event); content.Body != "" && !isOurs(event.Sender) {
+			v.note(content.Body, cmp.Or(replaces, event.ID))
+		}
+		if failed := failedBy(event); failed != "" {
+			v.mu.Lock()
+			v.told[failed] = true
+			v.mu.Unlock()
 		}
 		return false
 	})
@@ -75,6 +83,13 @@ func (v *watch) has(text string) bool {
 	defer v.mu.Unlock()
 	_, seen := v.seen[text]
 	return seen
+}
+
+// knows says whether the author of an event knows that it has failed.
+func (v *watch) knows(event string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.told[event]
 }
 
 // quiet is how long nothing has appeared.
@@ -185,17 +200,28 @@ func (w *world) show(room *checker.Room, event homeserver.Event) {
 		var mark body
 		_ = json.Unmarshal(event.Content, &mark) // without a relation it is on nothing
 		room.Marks = append(room.Marks, checker.Mark{From: event.Sender, Target: mark.RelatesTo.EventID, Emoji: plain(mark.RelatesTo.Key)})
-	case "com.beeper.message_send_status":
-		var status struct {
-			Status    string `json:"status"`
-			RelatesTo struct {
-				EventID string `json:"event_id"`
-			} `json:"m.relates_to"`
-		}
-		if json.Unmarshal(event.Content, &status) == nil && strings.HasPrefix(status.Status, "FAIL") {
-			room.Failed = append(room.Failed, status.RelatesTo.EventID)
+	default:
+		if failed := failedBy(event); failed != "" {
+			room.Failed = append(room.Failed, failed)
 		}
 	}
+}
+
+// failedBy is the event that a status says to have failed for good, empty for all else.
+func failedBy(event homeserver.Event) string {
+	if event.Type != "com.beeper.message_send_status" {
+		return ""
+	}
+	var status struct {
+		Status    string `json:"status"`
+		RelatesTo struct {
+			EventID string `json:"event_id"`
+		} `json:"m.relates_to"`
+	}
+	if json.Unmarshal(event.Content, &status) != nil || !strings.HasPrefix(status.Status, "FAIL") {
+		return ""
+	}
+	return status.RelatesTo.EventID
 }
 
 // plain is an emoji without the mark that asks for its colourful form, which networks add and drop as they like.

@@ -2,6 +2,7 @@ package crash
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -38,6 +39,9 @@ type world struct {
 	people  []*meta.Person
 	chats   []*chat
 	dropDB  func() error
+	// admin is a connection of our own to the database server and schema the bridge's place there; nil and empty with SQLite.
+	admin   *sql.DB
+	schema  string
 	proxies []func()
 }
 

@@ -47,6 +47,7 @@ type PushStats struct {
 	Attempts     int // accepted or not
 	Events       int // in accepted transactions, copies by fault included
 	Waiting      int // events not yet accepted
+	Faults       int // transactions that a fault has met
 }
 
 func newPusher(opts *options, reg Registration) *pusher {

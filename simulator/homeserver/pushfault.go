@@ -28,6 +28,15 @@ func (hs *Server) FaultPush(fault PushFault) {
 	}
 }
 
+// ClearPushFaults ends the faults that are armed for an application service.
+func (hs *Server) ClearPushFaults(appserviceID string) {
+	if p := hs.pusherOf(appserviceID); p != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.faults = nil
+	}
+}
+
 // Pushes counts what an application service was sent.
 func (hs *Server) Pushes(appserviceID string) PushStats {
 	p := hs.pusherOf(appserviceID)
@@ -61,6 +70,7 @@ func (p *pusher) pickFault() PushKind {
 		return 0
 	}
 	kind := p.faults[0].Kind
+	p.stats.Faults++
 	if p.faults[0].Count--; p.faults[0].Count <= 0 {
 		p.faults = p.faults[1:]
 	}
