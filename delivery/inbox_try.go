@@ -59,7 +59,7 @@ func (in *Inbox) try(ctx context.Context, lane *inboxLane, row *database.InboxRo
 		return verdict
 	}
 	if event, err = in.reread(ctx, row, event); err != nil {
-		return in.failed(ctx, row, event, err)
+		return in.failed(ctx, lane, row, event, err)
 	}
 	carried := in.carriage(lane, row, event)
 	if row.ErrorClass == endPlaceholder {
