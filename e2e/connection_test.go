@@ -1,16 +1,13 @@
 package e2e
 
 import (
-	"testing"
-
 	"github.com/stretchr/testify/require"
 )
 
 // The network drops the connection in several ways and comes back: nothing is lost and nothing comes twice.
-func TestConnectionLost(t *testing.T) {
-	w := newWorld(t)
+func connectionLost(w *world) {
 	alice := w.MatrixUser("alice").Enlisted()
-	anna := w.Person("+4915110000015", "Anna").OptedIn()
+	anna := w.Somebody("Anna").OptedIn()
 	room := alice.StartChat(anna)
 
 	var said []string
@@ -22,5 +19,5 @@ func TestConnectionLost(t *testing.T) {
 		room.Says("answer after " + how)
 		anna.HearsText(alice, "answer after "+how)
 	}
-	require.Equal(t, said, room.Texts(anna))
+	require.Equal(w.t, said, room.Texts(anna))
 }

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"testing"
 
 	"github.com/stretchr/testify/require"
 
@@ -11,10 +10,9 @@ import (
 
 // The bridge is killed in mid-conversation, as by a power cut, again and again: what either side has sent arrives
 // once, in its order, and answers still find what they answer.
-func TestBridgeKilled(t *testing.T) {
-	w := newWorld(t)
+func bridgeKilled(w *world) {
 	alice := w.MatrixUser("alice").Enlisted()
-	anna := w.Person("+4915110000071", "Anna").OptedIn()
+	anna := w.Somebody("Anna").OptedIn()
 	room := alice.StartChat(anna)
 
 	const rounds, burst = 3, 6
@@ -28,11 +26,11 @@ func TestBridgeKilled(t *testing.T) {
 		}
 		// some of it has passed through the bridge, some is in it, some has yet to come
 		room.WaitForMessage(anna, fromAnna[round*burst])
-		require.NoError(t, w.stage.Bridge.Kill())
+		require.NoError(w.t, w.stage.Bridge.Kill())
 		away := fmt.Sprintf("alice %d, while the bridge is away", round)
 		room.Says(away)
 		fromAlice = append(fromAlice, away)
-		require.NoError(t, w.stage.Bridge.Start(w.ctx))
+		require.NoError(w.t, w.stage.Bridge.Start(w.ctx))
 	}
 
 	room.WaitForMessage(anna, fromAnna[len(fromAnna)-1])
@@ -43,16 +41,15 @@ func TestBridgeKilled(t *testing.T) {
 	anna.HearsText(alice, "the end")
 	anna.Says(alice, "the end, too")
 	room.WaitForMessage(anna, "the end, too")
-	require.Equal(t, append(fromAnna, "the end, too"), room.Texts(anna))
-	require.Equal(t, append(fromAlice, "the end"), anna.texts())
-	require.Equal(t, room.ID, alice.WaitForRoom(anna).ID, "one conversation, one room")
+	require.Equal(w.t, append(fromAnna, "the end, too"), room.Texts(anna))
+	require.Equal(w.t, append(fromAlice, "the end"), anna.texts())
+	require.Equal(w.t, room.ID, alice.WaitForRoom(anna).ID, "one conversation, one room")
 }
 
 // A message for somebody whose network is away is kept, also over a restart, and sent once when it is back.
-func TestMessageWaitsForTheNetwork(t *testing.T) {
-	w := newWorld(t)
+func messageWaitsForTheNetwork(w *world) {
 	alice := w.MatrixUser("alice").Enlisted()
-	anna := w.Person("+4915110000072", "Anna").OptedIn()
+	anna := w.Somebody("Anna").OptedIn()
 	room := alice.StartChat(anna)
 	room.Says("before")
 	anna.HearsText(alice, "before")
@@ -62,13 +59,13 @@ func TestMessageWaitsForTheNetwork(t *testing.T) {
 	})
 	w.net.DropConnections(alice.jid, "close")
 	room.Says("while it is away")
-	require.NoError(t, w.stage.Bridge.Kill())
-	require.NoError(t, w.stage.Bridge.Start(w.ctx))
+	require.NoError(w.t, w.stage.Bridge.Kill())
+	require.NoError(w.t, w.stage.Bridge.Start(w.ctx))
 	room.Says("and once more")
 	away.Remove()
 	anna.HearsText(alice, "while it is away")
 	anna.HearsText(alice, "and once more")
-	require.Equal(t, []string{"before", "while it is away", "and once more"}, anna.texts())
+	require.Equal(w.t, []string{"before", "while it is away", "and once more"}, anna.texts())
 }
 
 // texts are what the person has heard so far, in order.

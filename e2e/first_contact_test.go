@@ -1,23 +1,21 @@
 package e2e
 
 import (
-	"testing"
-
 	"github.com/stretchr/testify/require"
 	"maunium.net/go/mautrix/event"
+	"maunium.net/go/mautrix/id"
 
 	"causeway/e2e/client"
 )
 
-// A WhatsApp user finds a Matrix user by their identifier and writes first.
-func TestWhatsAppUserWritesFirst(t *testing.T) {
-	w := newWorld(t)
+// Somebody finds a Matrix user by their identifier and writes first.
+func personWritesFirst(w *world) {
 	alice := w.MatrixUser("alice").Enlisted()
-	anna := w.Person("+4915110000001", "Anna").OptedIn()
+	anna := w.Somebody("Anna").OptedIn()
 
 	found, err := anna.Find(integrator, alice.Identifier())
-	require.NoError(t, err)
-	require.Equal(t, alice.jid, found)
+	require.NoError(w.t, err)
+	require.Equal(w.t, alice.jid, found)
 	anna.Says(alice, "hello from a phone")
 
 	room := alice.WaitForRoom(anna)
@@ -26,46 +24,85 @@ func TestWhatsAppUserWritesFirst(t *testing.T) {
 	anna.HearsText(alice, "hello from Matrix")
 }
 
-// A Matrix user starts a chat by phone number, and the room reads well without any add-on.
-func TestMatrixUserWritesFirst(t *testing.T) {
-	w := newWorld(t)
+// A Matrix user starts a chat by what people of the network are found by, and the room reads well without any add-on.
+func matrixUserWritesFirst(w *world) {
 	alice := w.MatrixUser("alice").Enlisted()
-	anna := w.Person("+4915110000002", "Anna").OptedIn()
+	anna := w.Somebody("Anna").OptedIn()
 
 	room := alice.StartChat(anna)
-	notice := room.WaitForNotice("third-party chat", "WhatsApp", "decrypts messages", "History starts here")
-	require.NotEmpty(t, notice.Body)
+	notice := room.WaitForNotice("third-party chat", w.side.name(), "decrypts messages", "History starts here")
+	require.NotEmpty(w.t, notice.Body)
 	room.Says("hello from Matrix")
 	heard := anna.HearsText(alice, "hello from Matrix")
-	require.NotEmpty(t, heard.ID)
+	require.NotEmpty(w.t, heard.ID)
 	anna.Says(alice, "hello back")
 	room.WaitForMessage(anna, "hello back")
 
-	room.waitFor("a name that says which network it is", func() bool { return client.ContainsAll(room.Name(), "(WhatsApp)") })
-	for _, bridge := range room.StateKeys("m.bridge") {
-		var info event.BridgeEventContent
-		require.True(t, room.State("m.bridge", bridge, &info))
-		require.Equal(t, "whatsapp", info.Protocol.ID)
-		require.Equal(t, "WhatsApp", info.Protocol.DisplayName)
-	}
-	alice.hasSpaceWith(room)
+	room.waitFor("a name that says which network it is", func() bool { return client.ContainsAll(room.Name(), "("+w.side.name()+")") })
+	room.saysItsNetwork(w.side)
 	alice.hasDirectChat(room)
 }
 
-// hasSpaceWith waits until the room stands in a space that the user is in.
-func (u *matrixUser) hasSpaceWith(r *room) {
-	u.house.world.t.Helper()
-	r.waitFor("a space for the network", func() bool {
-		for _, space := range u.client.Rooms() {
-			var child struct {
-				Via []string `json:"via"`
-			}
-			if space.Type() == "m.space" && space.State("m.space.child", string(r.ID), &child) && len(child.Via) > 0 {
-				return true
+// saysItsNetwork requires that a client which knows nothing of bridges shows where a room leads: by its
+// picture, its bridge information and its space, all of the same network.
+func (r *room) saysItsNetwork(on side) {
+	t := r.user.house.world.t
+	t.Helper()
+	icon := r.user.houseIcon(on)
+	r.waitFor("the network's picture", func() bool { return r.avatar() == icon })
+	keys := r.StateKeys("m.bridge")
+	require.NotEmpty(t, keys)
+	for _, key := range keys {
+		var info event.BridgeEventContent
+		require.True(t, r.State("m.bridge", key, &info))
+		require.Equal(t, string(on.network), info.Protocol.ID)
+		require.Equal(t, on.name(), info.Protocol.DisplayName)
+		require.Equal(t, icon, info.Protocol.AvatarURL)
+	}
+	var space *client.Room
+	r.waitFor("the network's space", func() bool {
+		space = r.user.spaceOf(r)
+		return space != nil
+	})
+	require.Equal(t, on.name()+" third-party chats", space.Name())
+	require.Equal(t, icon, avatarOf(space))
+}
+
+// houseIcon is the picture of a network at the user's homeserver; the first room that says it decides.
+func (u *matrixUser) houseIcon(on side) id.ContentURIString {
+	t := u.house.world.t
+	t.Helper()
+	for _, r := range u.client.Rooms() {
+		for _, key := range r.StateKeys("m.bridge") {
+			var info event.BridgeEventContent
+			if r.State("m.bridge", key, &info) && info.Protocol.ID == string(on.network) && info.Protocol.AvatarURL != "" {
+				return info.Protocol.AvatarURL
 			}
 		}
-		return false
-	})
+	}
+	require.Fail(t, "no room names a picture", on.name())
+	return ""
+}
+
+func (r *room) avatar() id.ContentURIString { return avatarOf(r.Room) }
+
+func avatarOf(r *client.Room) id.ContentURIString {
+	var content event.RoomAvatarEventContent
+	r.State("m.room.avatar", "", &content)
+	return content.URL
+}
+
+// spaceOf is the space in which a room stands, nil if it stands in none that the user is in.
+func (u *matrixUser) spaceOf(r *room) *client.Room {
+	for _, space := range u.client.Rooms() {
+		var child struct {
+			Via []string `json:"via"`
+		}
+		if space.Type() == "m.space" && space.State("m.space.child", string(r.ID), &child) && len(child.Via) > 0 {
+			return space
+		}
+	}
+	return nil
 }
 
 // hasDirectChat waits until the user's account data lists the room as a direct chat.

@@ -12,8 +12,10 @@ import (
 
 // matrixUser is somebody with a Matrix client.
 type matrixUser struct {
-	house  *house
+	house *house
+	// name is the localpart of the user's Matrix id.
 	name   string
+	side   side
 	client *client.Client
 	bot    *client.Bot
 	// jid is the account on the network, once enlisted.
@@ -28,14 +30,35 @@ type room struct {
 
 // MatrixUser makes an account at the house's homeserver.
 func (h *house) MatrixUser(name string) *matrixUser {
-	t := h.world.t
-	t.Helper()
-	c, err := h.stage.Join(h.world.ctx, name, password)
-	require.NoError(t, err)
-	user := &matrixUser{house: h, name: name, client: c}
-	h.users = append(h.users, user)
-	user.bot, err = c.OpenBot(h.world.soon(), id.UserID(h.stage.BotID))
-	require.NoError(t, err)
+	w := h.world
+	w.t.Helper()
+	return h.register(name + w.suffix)
+}
+
+// Admin is the administrator, whom all views of the world share.
+func (w *world) Admin() *matrixUser {
+	w.t.Helper()
+	w.shared.mu.Lock()
+	defer w.shared.mu.Unlock()
+	if w.shared.admin == nil {
+		w.shared.admin = w.register("admin")
+	}
+	view, bot := *w.shared.admin, *w.shared.admin.bot
+	view.house, view.bot = w.house, &bot
+	return &view
+}
+
+func (h *house) register(name string) *matrixUser {
+	w := h.world
+	w.t.Helper()
+	c, err := h.stage.Join(w.ctx, name, password)
+	require.NoError(w.t, err)
+	user := &matrixUser{house: h, name: name, side: w.side, client: c}
+	h.users.mu.Lock()
+	h.users.all = append(h.users.all, user)
+	h.users.mu.Unlock()
+	user.bot, err = c.OpenBot(w.soon(), id.UserID(h.stage.BotID))
+	require.NoError(w.t, err)
 	return user
 }
 
@@ -58,36 +81,49 @@ func (u *matrixUser) WaitForNotice(parts ...string) string {
 	return answer
 }
 
-// Enlisted takes the user through the login flow, up to a standing connection.
-func (u *matrixUser) Enlisted() *matrixUser {
+// Enlisted takes the user through the login flow of the story's network, up to a standing connection.
+func (u *matrixUser) Enlisted() *matrixUser { return u.On(u.side) }
+
+// On is the user on a network, enlisted there. What the user is elsewhere stays as it is.
+func (u *matrixUser) On(on side) *matrixUser {
 	w := u.house.world
 	w.t.Helper()
-	require.NoError(w.t, stage.Enlist(w.soon(), u.bot))
+	there := *u
+	there.side, there.jid = on, ""
+	before := w.liveConnections()
+	require.NoError(w.t, stage.EnlistWith(w.soon(), u.bot, on.flow, on.name()))
 	w.eventually(u.name+" to be connected", func() bool {
 		for _, enlistment := range w.net.Enlistments() {
-			if enlistment.Identifier == u.Identifier() && enlistment.Integrator == u.house.integrator {
-				u.jid = enlistment.JID
+			if enlistment.Identifier == u.Identifier() && enlistment.Integrator == u.house.integrator && enlistment.Product == string(on.network) {
+				there.jid = enlistment.JID
 			}
 		}
-		return u.jid != "" && u.connected()
+		// account numbers may be equal, and then the connection must be one more
+		return there.jid != "" && there.connected() && w.liveConnections()[there.jid] > before[there.jid]
 	})
-	return u
+	return &there
+}
+
+// liveConnections counts the connections of each account.
+func (w *world) liveConnections() map[string]int {
+	live := map[string]int{}
+	for _, connection := range w.net.Connections() {
+		if connection.Active {
+			live[connection.JID]++
+		}
+	}
+	return live
 }
 
 // connected says whether the network has a live connection of the user.
 func (u *matrixUser) connected() bool {
-	for _, connection := range u.house.world.net.Connections() {
-		if connection.JID == u.jid && connection.Active {
-			return true
-		}
-	}
-	return false
+	return u.house.world.liveConnections()[u.jid] > 0
 }
 
 // StartChat asks the bot for a chat and waits until it and its room are there.
 func (u *matrixUser) StartChat(p *person) *room {
 	u.house.world.t.Helper()
-	u.Command("start-chat " + p.Phone())
+	u.Command("start-chat " + p.identifier())
 	u.WaitForNotice("chat is ready")
 	return u.WaitForRoom(p)
 }

@@ -1,21 +1,18 @@
 package e2e
 
 import (
-	"testing"
-
 	"github.com/stretchr/testify/require"
 )
 
 // Somebody who has not turned on third-party chats cannot be written to, and the bot says why.
-func TestNotOptedIn(t *testing.T) {
-	w := newWorld(t)
+func notOptedIn(w *world) {
 	alice := w.MatrixUser("alice").Enlisted()
-	anna := w.Person("+4915110000009", "Anna")
+	anna := w.Somebody("Anna")
 
-	alice.Command("start-chat " + anna.Phone())
+	alice.Command("start-chat " + anna.identifier())
 	alice.WaitForNotice("third-party chats", "settings")
-	require.Nil(t, alice.findRoom(anna))
-	require.Empty(t, anna.Heard())
+	require.Nil(w.t, alice.findRoom(anna))
+	require.Empty(w.t, anna.Heard())
 
 	anna.OptedIn()
 	room := alice.StartChat(anna)
@@ -24,16 +21,15 @@ func TestNotOptedIn(t *testing.T) {
 }
 
 // Somebody turns third-party chats off and on again in mid-chat: the room becomes read-only and writable again.
-func TestOptOutAndInAgain(t *testing.T) {
-	w := newWorld(t)
+func optOutAndInAgain(w *world) {
 	alice := w.MatrixUser("alice").Enlisted()
-	anna := w.Person("+4915110000010", "Anna").OptedIn()
+	anna := w.Somebody("Anna").OptedIn()
 	room := alice.StartChat(anna)
 	room.Says("hello")
 	anna.HearsText(alice, "hello")
-	require.True(t, room.MaySpeak())
+	require.True(w.t, room.MaySpeak())
 
-	require.NoError(t, anna.OptOut())
+	require.NoError(w.t, anna.OptOut())
 	room.Says("are you still there?")
 	room.WaitForNotice("third-party chats", "off")
 	room.waitFor("the room to be read-only", func() bool { return !room.MaySpeak() })
@@ -44,5 +40,5 @@ func TestOptOutAndInAgain(t *testing.T) {
 	room.waitFor("the room to be writable", room.MaySpeak)
 	room.Says("welcome back")
 	anna.HearsText(alice, "welcome back")
-	require.Equal(t, room.ID, alice.WaitForRoom(anna).ID, "one conversation, one room")
+	require.Equal(w.t, room.ID, alice.WaitForRoom(anna).ID, "one conversation, one room")
 }

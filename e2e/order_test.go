@@ -2,17 +2,15 @@ package e2e
 
 import (
 	"fmt"
-	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
 // Ten messages each way, interleaved, arrive once and in order.
-func TestTenMessagesEachWay(t *testing.T) {
+func tenMessagesEachWay(w *world) {
 	const count = 10
-	w := newWorld(t)
 	alice := w.MatrixUser("alice").Enlisted()
-	anna := w.Person("+4915110000003", "Anna").OptedIn()
+	anna := w.Somebody("Anna").OptedIn()
 	room := alice.StartChat(anna)
 
 	var there, back []string
@@ -30,5 +28,5 @@ func TestTenMessagesEachWay(t *testing.T) {
 		anna.HearsText(alice, text)
 	}
 	room.WaitForMessage(anna, "the end")
-	require.Equal(t, append(back, "the end"), room.Texts(anna))
+	require.Equal(w.t, append(back, "the end"), room.Texts(anna))
 }

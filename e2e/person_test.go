@@ -6,21 +6,29 @@ import (
 	"github.com/stretchr/testify/require"
 	"maunium.net/go/mautrix/id"
 
-	"causeway/network"
 	"causeway/simulator/meta"
 )
 
-// person is somebody with a phone, on WhatsApp unless made otherwise.
+// person is somebody with a phone.
 type person struct {
 	*meta.Person
 	world *world
+	side  side
 	name  string
 }
 
-// Person puts somebody into the network who has not turned on third-party chats.
-func (w *world) Person(phone, name string) *person {
-	w.keepPrivate(strings.TrimPrefix(phone, "+"))
-	return &person{Person: w.net.WhatsApp(phone, name), world: w, name: name}
+// Somebody is a new person on the story's network who has not turned on third-party chats.
+func (w *world) Somebody(name string) *person { return w.PersonOn(w.side, name) }
+
+// PersonOn is a new person on a network.
+func (w *world) PersonOn(on side, name string) *person {
+	w.shared.mu.Lock()
+	w.shared.people++
+	number := w.shared.people
+	w.shared.mu.Unlock()
+	made := on.person(w.net, number, name)
+	w.keepPrivate(strings.TrimPrefix(made.Phone(), "+"))
+	return &person{Person: made, world: w, side: on, name: name}
 }
 
 // OptedIn turns on third-party chats with our provider.
@@ -30,18 +38,9 @@ func (p *person) OptedIn() *person {
 	return p
 }
 
-// conversation is the stored form of the person's address.
-func (p *person) conversation() string {
-	if p.FBID() != "" {
-		return network.Account(p.FBID()).String()
-	}
-	return network.LID(p.lidDigits()).String()
-}
-
-func (p *person) lidDigits() string {
-	digits, _, _ := strings.Cut(p.LID(), "@")
-	return digits
-}
+// identifier is what users find the person by, conversation the stored form of their address.
+func (p *person) identifier() string   { return p.side.identifier(p.Person) }
+func (p *person) conversation() string { return p.side.conversation(p.Person) }
 
 // is says whether a Matrix account is the person's ghost.
 func (p *person) is(user id.UserID) bool {

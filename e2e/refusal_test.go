@@ -9,17 +9,16 @@ import (
 	"causeway/e2e/stage"
 )
 
-// A number that nobody has: the bot says so, and no room appears.
-func TestUnknownNumber(t *testing.T) {
-	w := newWorld(t)
+// Whoever nobody is: the bot says so, and no room appears.
+func unknownPerson(w *world) {
 	alice := w.MatrixUser("alice").Enlisted()
 
-	alice.Command("start-chat +4915119999999")
-	alice.WaitForNotice("no", "WhatsApp")
-	alice.Command("start-chat five")
+	alice.Command("start-chat " + w.side.unknown)
+	alice.WaitForNotice("no", w.side.name())
+	alice.Command("start-chat " + w.side.malformed)
 	alice.WaitForNotice("number")
 	for _, r := range alice.client.Rooms() {
-		require.True(t, r.ID == alice.bot.ID || r.Type() == "m.space", "no conversation, no room, but there is %s", r.ID)
+		require.True(w.t, r.ID == alice.bot.ID || r.Type() == "m.space", "no conversation, no room, but there is %s", r.ID)
 	}
 }
 
@@ -37,14 +36,13 @@ func TestIncompleteAgreement(t *testing.T) {
 }
 
 // A token that is too old for the network, as with a clock that runs behind: the user is told.
-func TestExpiredToken(t *testing.T) {
-	w := newWorld(t)
+func expiredToken(w *world) {
 	alice := w.MatrixUser("alice").Enlisted()
 
 	w.net.SetClockOffset(time.Hour)
 	w.net.DropConnections(alice.jid, "close")
 	alice.WaitForNotice("expired", "server's clock")
-	require.False(t, alice.connected())
+	require.False(w.t, alice.connected())
 
 	w.net.SetClockOffset(0)
 	alice.Command("reconnect")

@@ -10,13 +10,12 @@ import (
 	"causeway/simulator/meta"
 )
 
-// Two Matrix users talk to the same WhatsApp user and never see each other's messages.
-func TestTwoMatrixUsersOnePerson(t *testing.T) {
-	w := newWorld(t)
+// Two Matrix users talk to the same person and never see each other's messages.
+func twoMatrixUsersOnePerson(w *world) {
 	alice, bob := w.MatrixUser("alice").Enlisted(), w.MatrixUser("bob").Enlisted()
-	anna := w.Person("+4915110000016", "Anna").OptedIn()
+	anna := w.Somebody("Anna").OptedIn()
 	hers, his := alice.StartChat(anna), bob.StartChat(anna)
-	require.NotEqual(t, hers.ID, his.ID)
+	require.NotEqual(w.t, hers.ID, his.ID)
 
 	hers.Says("from alice")
 	anna.HearsText(alice, "from alice")
@@ -27,10 +26,10 @@ func TestTwoMatrixUsersOnePerson(t *testing.T) {
 	hers.WaitForMessage(anna, "for alice")
 	his.WaitForMessage(anna, "for bob")
 
-	require.Equal(t, []string{"for alice"}, hers.Texts(anna))
-	require.Equal(t, []string{"for bob"}, his.Texts(anna))
-	require.False(t, alice.everSaw("bob"), "alice's client was told of bob")
-	require.False(t, bob.everSaw("alice"), "bob's client was told of alice")
+	require.Equal(w.t, []string{"for alice"}, hers.Texts(anna))
+	require.Equal(w.t, []string{"for bob"}, his.Texts(anna))
+	require.False(w.t, alice.everSaw("bob"), "alice's client was told of bob")
+	require.False(w.t, bob.everSaw("alice"), "bob's client was told of alice")
 }
 
 // everSaw says whether any message in any room of the user has the text in it.
@@ -45,33 +44,35 @@ func (u *matrixUser) everSaw(text string) bool {
 	return false
 }
 
-// Two providers' users with the same account number, and a phone number that equals it, never mix.
+// Two providers' users with the same account number, on both networks, and people whose numbers equal it, never mix.
 func TestEqualNumbersNeverMix(t *testing.T) {
 	w := newWorld(t, withNetwork(meta.ShortAccountIDs()))
 	second := w.newHouse(binary(t), other, settings{})
-	alice, zoe := w.MatrixUser("alice").Enlisted(), second.MatrixUser("zoe").Enlisted()
-	require.Equal(t, account(alice), account(zoe), "the network gives both the same number")
-	anna := w.Person("+4915110000017", "Anna").OptedIn()
-	require.NoError(t, anna.OptIn(other))
-	carl := w.Person("+"+account(alice), "Carl").OptedIn()
-	w.private = nil // the number is in the names of accounts here, which logs may show
-	require.NoError(t, carl.OptIn(other))
+	alice, zoe := w.MatrixUser("alice"), second.MatrixUser("zoe")
+	users := []*matrixUser{alice.On(onWhatsApp()), alice.On(onMessenger()), zoe.On(onWhatsApp()), zoe.On(onMessenger())}
+	number := account(users[0])
+	people := map[string][]*person{
+		"WhatsApp":  {w.PersonOn(onWhatsApp(), "Anna"), {Person: w.net.WhatsApp("+"+number, "Carl"), world: w, side: onWhatsApp(), name: "Carl"}},
+		"Messenger": {w.PersonOn(onMessenger(), "Ben"), {Person: w.net.Messenger(number, "Cleo"), world: w, side: onMessenger(), name: "Cleo"}},
+	}
+	w.shared.private = nil // the number is in the names of accounts here, which logs may show
+	for _, p := range append(people["WhatsApp"], people["Messenger"]...) {
+		require.NoError(t, p.OptedIn().OptIn(other))
+	}
 
-	people := []*person{anna, carl}
-	users := []*matrixUser{alice, zoe}
 	rooms := map[*matrixUser]map[*person]*room{}
 	for _, user := range users {
+		require.Equal(t, number, account(user), "the network gives all the same number")
 		rooms[user] = map[*person]*room{}
-		for _, p := range people {
-			rooms[user][p] = user.StartChat(p)
+		for _, p := range people[user.side.name()] {
+			p.Says(user, p.name+" to "+user.name)
+			rooms[user][p] = user.WaitForRoom(p)
 			rooms[user][p].Says(user.name + " to " + p.name)
 			p.HearsText(user, user.name+" to "+p.name)
-			p.Says(user, p.name+" to "+user.name)
 		}
 	}
-	for _, user := range users {
-		for _, p := range people {
-			r := rooms[user][p]
+	for user, theirs := range rooms {
+		for p, r := range theirs {
 			r.WaitForMessage(p, p.name+" to "+user.name)
 			require.Equal(t, []string{p.name + " to " + user.name}, othersTexts(r))
 		}

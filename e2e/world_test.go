@@ -1,5 +1,5 @@
-// Package e2e holds the stories: each test a conversation between Matrix users and WhatsApp
-// users, with a real homeserver, the real bridge as a child process and the simulated network
+// Package e2e holds the stories: each a conversation between Matrix users and people on WhatsApp
+// or Messenger, with a real homeserver, the real bridge as a child process and the simulated network
 // in this process. A story waits on conditions and never sleeps. On failure it prints what
 // went over both wires, on success nothing.
 package e2e
@@ -71,14 +71,28 @@ func binary(t *testing.T) string {
 	return bridgeBinary.path
 }
 
-// world is everything that a story plays in.
+// world is everything that a story plays in. Stories that do not disturb each other share one: each
+// has a view of it, with people and users of its own.
 type world struct {
 	*house
 	t   *testing.T
 	ctx context.Context
 	net *meta.Network
+	// side is the network on which the story plays, unless it says otherwise.
+	side side
+	// suffix tells the users of views apart.
+	suffix string
+	shared *shared
+}
+
+// shared is what all views of a world have in common.
+type shared struct {
+	mu sync.Mutex
 	// private is what no log may show: message texts and phone numbers.
 	private []string
+	// people and views count, so that none are alike.
+	people, views int
+	admin         *matrixUser
 }
 
 // house is one provider in the world: its homeserver, its bridge, its users.
@@ -88,11 +102,19 @@ type house struct {
 	// provider is where the bridge publishes its keys.
 	provider string
 	stage    *stage.Stage
-	users    []*matrixUser
+	users    *users
+}
+
+// users are the Matrix users of a house.
+type users struct {
+	mu  sync.Mutex
+	all []*matrixUser
 }
 
 // settings change a world before it starts.
 type settings struct {
+	limit   time.Duration
+	side    side
 	network []meta.Option
 	edit    func(stage.Config)
 	// issuer is where the network fetches our keys, when that is not the bridge itself.
@@ -103,17 +125,36 @@ func newWorld(t *testing.T, options ...func(*settings)) *world {
 	t.Helper()
 	t.Parallel()
 	homeserver.Require(t)
-	var set settings
+	set := settings{limit: storyLimit, side: onWhatsApp()}
 	for _, option := range options {
 		option(&set)
 	}
 	path := binary(t)
-	ctx, cancel := context.WithTimeout(t.Context(), storyLimit)
+	ctx, cancel := context.WithTimeout(t.Context(), set.limit)
 	t.Cleanup(cancel)
-	w := &world{t: t, ctx: ctx, net: meta.Start(t, set.network...)}
+	w := &world{t: t, ctx: ctx, net: meta.Start(t, set.network...), side: set.side, shared: &shared{}}
 	w.house = w.newHouse(path, integrator, set)
 	return w
 }
+
+// view is the world for one story of several, on one of the networks.
+func (w *world) view(t *testing.T, on side) *world {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), storyLimit)
+	t.Cleanup(cancel)
+	w.shared.mu.Lock()
+	defer w.shared.mu.Unlock()
+	w.shared.views++
+	view := &world{t: t, ctx: ctx, net: w.net, side: on, suffix: fmt.Sprintf("-%d", w.shared.views), shared: w.shared}
+	own := *w.house
+	own.world, view.house = view, &own
+	return view
+}
+
+func on(s side) func(*settings) { return func(set *settings) { set.side = s } }
+
+// lasting lets a world last that many stories share.
+func lasting(limit time.Duration) func(*settings) { return func(set *settings) { set.limit = limit } }
 
 func withNetwork(options ...meta.Option) func(*settings) {
 	return func(s *settings) { s.network = append(s.network, options...) }
@@ -136,12 +177,13 @@ func (w *world) newHouse(path string, number int, set settings) *house {
 		ID: number, Name: fmt.Sprintf("Provider %d", number), IdentifierType: "email", Issuer: issuer,
 		MediaBase: provider + mediaPath,
 	}))
-	h := &house{world: w, integrator: number, provider: provider}
+	h := &house{world: w, integrator: number, provider: provider, users: &users{}}
 	edit := func(config stage.Config) {
 		if level := os.Getenv(logLevelEnv); level != "" {
 			config.Set("logging.min_level", level)
 		}
 		config.Set("network.interop.media.base_url", provider+mediaPath)
+		config.Set("network.interop.products", []string{"whatsapp", "messenger"})
 		if set.edit != nil {
 			set.edit(config)
 		}
@@ -160,7 +202,7 @@ func (w *world) newHouse(path string, number int, set settings) *house {
 
 func (h *house) close() {
 	t := h.world.t
-	for _, user := range h.users {
+	for _, user := range h.users.all {
 		user.client.Close()
 	}
 	if err := h.stage.Close(); err != nil {
@@ -172,7 +214,7 @@ func (h *house) close() {
 			t.Errorf("the bridge of provider %d wrote %q", h.integrator, sign)
 		}
 	}
-	for _, private := range append(h.world.private, h.stage.Secrets()...) {
+	for _, private := range append(h.world.shared.private, h.stage.Secrets()...) {
 		if os.Getenv(logLevelEnv) == "" && strings.Contains(log, private) {
 			t.Errorf("the log of provider %d has %q in it", h.integrator, private)
 		}
@@ -180,7 +222,7 @@ func (h *house) close() {
 	if !t.Failed() {
 		return
 	}
-	for _, user := range h.users {
+	for _, user := range h.users.all {
 		t.Logf("what %s saw:\n%s", user.client.UserID(), strings.Join(user.client.Seen(), "\n"))
 	}
 	t.Logf("the bridge of provider %d:\n%s", h.integrator, log[max(0, len(log)-logTail):])
@@ -196,7 +238,9 @@ func (w *world) soon() context.Context {
 // keepPrivate notes a text that no log may show; very short ones say nothing.
 func (w *world) keepPrivate(text string) {
 	if len(text) >= 10 {
-		w.private = append(w.private, text)
+		w.shared.mu.Lock()
+		defer w.shared.mu.Unlock()
+		w.shared.private = append(w.shared.private, text)
 	}
 }
 

@@ -22,7 +22,7 @@ type Line struct {
 	Notice bool
 	Body   string
 	Time   time.Time
-	// Content is all that the message says.
+	// Content is all that the message says; of a sticker, its MsgType is event.CapMsgSticker.
 	Content event.MessageEventContent
 }
 
@@ -42,6 +42,7 @@ type Room struct {
 	state      map[stateKey]json.RawMessage
 	lines      []Line
 	reactions  map[id.EventID]Reaction
+	redacted   map[id.EventID]bool
 	events     map[id.EventID]bool
 	receipts   map[id.UserID][]id.EventID
 	typing     []id.UserID
@@ -68,6 +69,13 @@ func (r *Room) Reactions() map[id.EventID]Reaction {
 	r.client.mu.Lock()
 	defer r.client.mu.Unlock()
 	return maps.Clone(r.reactions)
+}
+
+// Redacted says whether an event was redacted.
+func (r *Room) Redacted(eventID id.EventID) bool {
+	r.client.mu.Lock()
+	defer r.client.mu.Unlock()
+	return r.redacted[eventID]
 }
 
 // State reads a state event's content into content and says whether there is one.

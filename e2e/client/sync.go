@@ -42,7 +42,7 @@ func (c *Client) room(roomID id.RoomID) *Room {
 	room := &Room{
 		ID: roomID, client: c,
 		state: map[stateKey]json.RawMessage{}, events: map[id.EventID]bool{}, receipts: map[id.UserID][]id.EventID{},
-		reactions: map[id.EventID]Reaction{},
+		reactions: map[id.EventID]Reaction{}, redacted: map[id.EventID]bool{},
 	}
 	c.rooms[roomID] = room
 	c.order = append(c.order, roomID)
@@ -74,9 +74,12 @@ func (r *Room) takeOne(evt *event.Event) {
 	case evt.StateKey != nil:
 		r.state[stateKey{evt.Type.Type, *evt.StateKey}] = content
 		r.note("state %s %q by %s: %s", evt.Type.Type, *evt.StateKey, evt.Sender, content)
-	case evt.Type.Type == "m.room.message":
+	case evt.Type.Type == "m.room.message", evt.Type.Type == "m.sticker":
 		var message event.MessageEventContent
 		_ = json.Unmarshal(content, &message) // a message without a body is an empty line
+		if evt.Type.Type == "m.sticker" {
+			message.MsgType = event.CapMsgSticker
+		}
 		r.lines = append(r.lines, Line{
 			ID: evt.ID, Sender: evt.Sender, Notice: message.MsgType == event.MsgNotice,
 			Body: message.Body, Time: time.UnixMilli(evt.Timestamp), Content: message,
@@ -94,6 +97,7 @@ func (r *Room) takeOne(evt *event.Event) {
 			redaction.Redacts = evt.Redacts
 		}
 		delete(r.reactions, redaction.Redacts)
+		r.redacted[redaction.Redacts] = true
 		r.note("redaction by %s of %s", evt.Sender, redaction.Redacts)
 	case evt.Type.Type == "m.receipt":
 		r.takeReceipts(content)
