@@ -66,6 +66,7 @@ const (
 	holdInboxQuery    = `UPDATE cw_inbox SET state = 'held', hold_until = $3 WHERE bridge_id = $1 AND seq = $2`
 	releaseInboxQuery = `UPDATE cw_inbox SET state = 'new', hold_until = 0
 		WHERE bridge_id = $1 AND chat_id = $2 AND receiver = $3 AND target_id = $4 AND state = 'held'`
+	countHeldQuery        = `SELECT COUNT(*) FROM cw_inbox WHERE bridge_id = $1 AND state = 'held'`
 	overdueInboxQuery     = `SELECT DISTINCT chat_id, receiver FROM cw_inbox WHERE bridge_id = $1 AND state = 'held' AND hold_until < $2`
 	openOverdueInboxQuery = `UPDATE cw_inbox SET state = 'new' WHERE bridge_id = $1 AND state = 'held' AND hold_until < $2`
 	inboxByStateQuery     = `SELECT ` + inboxColumns + ` FROM cw_inbox WHERE bridge_id = $1 AND state = $2 ORDER BY seq LIMIT $3`
@@ -130,9 +131,19 @@ func (j *Journal) HoldInbox(ctx context.Context, seq, until int64) error {
 	return err
 }
 
-// ReleaseInbox opens the rows that wait for a message. It returns whether there were any.
-func (j *Journal) ReleaseInbox(ctx context.Context, lane InboxLane, target string) (bool, error) {
-	return changed(j.db.Exec(ctx, releaseInboxQuery, j.bridgeID, lane.Chat, lane.Receiver, target))
+// CountHeld counts the rows that wait for a message.
+func (j *Journal) CountHeld(ctx context.Context) (count int64, err error) {
+	err = j.db.QueryRow(ctx, countHeldQuery, j.bridgeID).Scan(&count)
+	return count, err
+}
+
+// ReleaseInbox opens the rows that wait for a message. It returns how many there were.
+func (j *Journal) ReleaseInbox(ctx context.Context, lane InboxLane, target string) (int64, error) {
+	result, err := j.db.Exec(ctx, releaseInboxQuery, j.bridgeID, lane.Chat, lane.Receiver, target)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 // ReleaseOverdueInbox opens the held rows whose time is over, for one last try: they keep their HoldUntil.

@@ -77,7 +77,7 @@ func TestInboxRowsLive(t *testing.T) {
 		require.Equal(t, []int64{2, 3}, open())
 		released, err := j.ReleaseInbox(ctx, lane, "anna/2")
 		require.NoError(t, err)
-		require.True(t, released)
+		require.EqualValues(t, 1, released)
 		require.Equal(t, []int64{2, 3, 4}, open())
 
 		added, err := j.AddInbox(ctx, inboxRow(9, "anna", "1"))

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"go.mau.fi/util/dbutil"
 )
@@ -89,9 +88,9 @@ func (db *Database) DeleteSignalSessions(ctx context.Context) error {
 	return nil
 }
 
-// Transaction runs fn in one transaction.
+// Transaction is [Database.Transaction].
 func (s *SignalStore) Transaction(ctx context.Context, fn func(context.Context) error) error {
-	return s.db.DoTxn(ctx, nil, fn)
+	return s.db.Transaction(ctx, fn)
 }
 
 // PrivateKeys are the login's packed keys.
@@ -197,5 +196,3 @@ func (s *SignalStore) exec(ctx context.Context, query string, args ...any) error
 	}
 	return nil
 }
-
-func fromMillis(millis int64) time.Time { return time.UnixMilli(millis) }

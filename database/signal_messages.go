@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	getOpenedQuery   = `SELECT plaintext, opened_at FROM cw_signal_opened WHERE login_id = $1 AND hash = $2`
+	markOpenedQuery  = `INSERT INTO cw_signal_opened (login_id, hash, plaintext, opened_at) VALUES ($1, $2, NULL, $3) ON CONFLICT DO NOTHING`
+	getOpenedQuery   = `SELECT plaintext FROM cw_signal_opened WHERE login_id = $1 AND hash = $2`
 	clearOpenedQuery = `UPDATE cw_signal_opened SET plaintext = NULL WHERE login_id = $1 AND hash = $2`
-	putOpenedQuery   = `INSERT INTO cw_signal_opened (login_id, hash, plaintext, opened_at) VALUES ($1, $2, $3, $4)`
 	pruneOpenedQuery = `DELETE FROM cw_signal_opened WHERE login_id = $1 AND opened_at < $2 AND plaintext IS NULL`
 
 	getSentQuery   = `SELECT kind, plaintext FROM cw_signal_sent WHERE login_id = $1 AND recipient = $2 AND id = $3`
@@ -22,26 +22,20 @@ const (
 		SET kind = excluded.kind, plaintext = excluded.plaintext, sent_at = excluded.sent_at`
 )
 
-// Opened is what is known of a ciphertext: not found, opened, or opened and taken (nil plaintext).
-func (s *SignalStore) Opened(ctx context.Context, hash []byte) (plaintext []byte, at time.Time, found bool, err error) {
-	var millis int64
-	err = s.db.QueryRow(ctx, getOpenedQuery, s.loginID, hash).Scan(&plaintext, &millis)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, time.Time{}, false, nil
-	} else if err != nil {
-		return nil, time.Time{}, false, fmt.Errorf("failed to read an opened message: %w", err)
+// MarkOpened notes that a ciphertext is taken. fresh is whether it was not noted before; if it was, kept is the plaintext
+// that a former version of the program has kept for it and nobody has taken, nil otherwise.
+func (s *SignalStore) MarkOpened(ctx context.Context, hash []byte, at time.Time) (fresh bool, kept []byte, err error) {
+	fresh, err = changed(s.db.Exec(ctx, markOpenedQuery, s.loginID, hash, at.UnixMilli()))
+	if err != nil {
+		return false, nil, fmt.Errorf("failed to mark an opened message: %w", err)
 	}
-	return plaintext, fromMillis(millis), true, nil
-}
-
-// PutOpened keeps the plaintext of a ciphertext until it was taken.
-func (s *SignalStore) PutOpened(ctx context.Context, hash, plaintext []byte, at time.Time) error {
-	return s.exec(ctx, putOpenedQuery, s.loginID, hash, plaintext, at.UnixMilli())
-}
-
-// ClearOpened drops the plaintext of a ciphertext and keeps its hash.
-func (s *SignalStore) ClearOpened(ctx context.Context, hash []byte) error {
-	return s.exec(ctx, clearOpenedQuery, s.loginID, hash)
+	if fresh {
+		return true, nil, nil
+	}
+	if kept, err = s.bytes(ctx, getOpenedQuery, s.loginID, hash); err != nil || kept == nil {
+		return false, nil, err
+	}
+	return false, kept, s.exec(ctx, clearOpenedQuery, s.loginID, hash)
 }
 
 // PutSent keeps what was sent to somebody under an id.

@@ -54,13 +54,15 @@ type front struct {
 	d       *Delivery
 	hsToken string
 	router  http.Handler
-	server  *http.Server
+	// ours says whether a user is one that the bridge speaks as.
+	ours   func(id.UserID) bool
+	server *http.Server
 	// ready: transactions may be stored. Until then, and from the beginning of the end, they are put off with 503.
 	ready atomic.Bool
 }
 
-func newFront(d *Delivery, hsToken string, router http.Handler) *front {
-	f := &front{d: d, hsToken: hsToken, router: router}
+func newFront(d *Delivery, hsToken string, router http.Handler, ours func(id.UserID) bool) *front {
+	f := &front{d: d, hsToken: hsToken, router: router, ours: ours}
 	f.server = &http.Server{
 		Handler: f, ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
 		MaxHeaderBytes: maxHeader,
@@ -190,7 +192,9 @@ func (f *front) read(ctx context.Context, txn transactionBody) push {
 	now := f.d.now()
 	var p push
 	for _, raw := range txn.Events {
-		p.rows = append(p.rows, f.row(ctx, raw, now))
+		if row, isNews := f.row(ctx, raw, now); isNews {
+			p.rows = append(p.rows, row)
+		}
 	}
 	for _, raw := range append(txn.ToDevice, txn.OldToDevice...) {
 		hash := hashOf(raw)
@@ -229,19 +233,24 @@ func (f *front) read(ctx context.Context, txn transactionBody) push {
 	return p
 }
 
-// row spells one element of a transaction as a row.
-func (f *front) row(ctx context.Context, raw json.RawMessage, now time.Time) database.MatrixRow {
+// row spells one element of a transaction as a row. isNews is false for an event that we have sent ourselves: nobody
+// handles those, and half of what a homeserver pushes are such. Only state counts whoever sent it.
+func (f *front) row(ctx context.Context, raw json.RawMessage, now time.Time) (row database.MatrixRow, isNews bool) {
 	var head struct {
-		ID   string `json:"event_id"`
-		Room string `json:"room_id"`
+		ID       string    `json:"event_id"`
+		Room     string    `json:"room_id"`
+		Sender   id.UserID `json:"sender"`
+		StateKey *string   `json:"state_key"`
 	}
-	row := database.MatrixRow{Seq: f.d.seq.Add(1), ReceivedAt: now.UnixMilli(), Epoch: f.d.instance.Epoch}
+	row = database.MatrixRow{Seq: f.d.seq.Add(1), ReceivedAt: now.UnixMilli(), Epoch: f.d.instance.Epoch}
 	if len(raw) > maxElement || json.Unmarshal(raw, &head) != nil || head.ID == "" {
 		zerolog.Ctx(ctx).Warn().Int("size", len(raw)).Msg("The homeserver pushed something that is no event")
 		// the lane sets it aside for an operator
 		raw, head.ID, head.Room = raw[:min(len(raw), maxElement)], noEvent+hashOf(raw), ""
+	} else if head.StateKey == nil && f.ours(head.Sender) {
+		return row, false
 	}
 	row.EventID, row.Room = head.ID, head.Room
 	row.Raw = f.d.secret.lock(raw, matrixSeal(row.EventID)...)
-	return row
+	return row, true
 }

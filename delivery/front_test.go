@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"maunium.net/go/mautrix/appservice"
 	"maunium.net/go/mautrix/event"
+	"maunium.net/go/mautrix/id"
 )
 
 const hsToken = "the homeserver's token of at least 32 characters"
@@ -29,7 +30,7 @@ func openFront(p *process) *front {
 		}
 		_, _ = io.WriteString(w, "router")
 	})
-	f := newFront(p.Delivery, hsToken, router)
+	f := newFront(p.Delivery, hsToken, router, func(user id.UserID) bool { return user == "@bot:hs" })
 	f.ready.Store(true)
 	return f
 }
@@ -55,6 +56,19 @@ func pushed(ids ...string) string {
 func (b *playedBridge) handles(t *testing.T, ids ...string) {
 	t.Helper()
 	until(t, func() bool { return slices.Equal(ids, b.handledIDs()) }, func() any { return b.handledIDs() })
+}
+
+func TestOwnMessagesAreNotStoredAndOwnStateIs(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		f := openFront(launch(t, on, bridge))
+		mine := strings.ReplaceAll(pushed("$said"), "@alice:hs", "@bot:hs")
+		require.Equal(t, http.StatusOK, put(f, "1", hsToken, mine).Code)
+		state := `{"events":[{"type":"m.room.member","state_key":"@alice:hs","room_id":"!r:hs","event_id":"$invited","sender":"@bot:hs","content":{}}]}`
+		require.Equal(t, http.StatusOK, put(f, "2", hsToken, state).Code)
+		require.Equal(t, http.StatusOK, put(f, "3", hsToken, pushed("$answered")).Code)
+		bridge.handles(t, "$invited", "$answered")
+	})
 }
 
 func TestEachMatrixEventIsHandledOnceWhateverTheTransaction(t *testing.T) {

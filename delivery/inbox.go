@@ -26,6 +26,9 @@ type Inbox struct {
 	failing atomic.Bool
 	soft    softQueue
 
+	// held is how many rows wait for their target.
+	held atomic.Int64
+
 	lock sync.Mutex
 	// open counts the rows of each login that wait, as far as this process took them.
 	open map[string]int
@@ -122,18 +125,35 @@ func (in *Inbox) store(ctx context.Context, row database.InboxRow) error {
 		return nil
 	}
 	var added atomic.Bool
-	err := in.d.writer.do(ctx, func(ctx context.Context) error {
+	add := func(ctx context.Context) error {
 		isNew, err := in.d.journal.AddInbox(ctx, row)
 		added.Store(isNew)
 		return err
-	})
+	}
+	if database.Joint(ctx) {
+		// what has opened the event and the event's row are one commit: either alone would lose it
+		if err := in.d.writer.within(ctx, add); err != nil {
+			return fmt.Errorf("failed to store an event: %w", err)
+		}
+		database.AfterCommit(ctx, func(err error) error { return in.stored(row, added.Load(), err) })
+		return nil
+	}
+	err := in.d.writer.do(ctx, add)
+	return in.stored(row, added.Load(), err)
+}
+
+// stored gives a row that is on disk to its lane.
+func (in *Inbox) stored(row database.InboxRow, added bool, err error) error {
+	lane := database.InboxLane{Chat: row.Chat, Receiver: row.Receiver}
 	if err != nil {
+		// a commit that failed may have been made all the same
+		in.lanes.reload(lane)
 		return fmt.Errorf("failed to store an event: %w", err)
 	}
 	err = failpoint.Hit(failpoint.InboxCommitted)
-	if added.Load() {
+	if added {
 		in.count(row.Login, 1)
-		in.lanes.push(database.InboxLane{Chat: row.Chat, Receiver: row.Receiver}, row)
+		in.lanes.push(lane, row)
 	} else {
 		in.d.metrics.repeats.Add(1)
 	}
@@ -165,6 +185,11 @@ func (in *Inbox) start(ctx context.Context) error {
 	if in.open, err = in.d.journal.CountInbox(ctx); err != nil {
 		return fmt.Errorf("failed to count the inbox: %w", err)
 	}
+	held, err := in.d.journal.CountHeld(ctx)
+	if err != nil {
+		return fmt.Errorf("failed to count held rows: %w", err)
+	}
+	in.held.Store(held)
 	settled := in.d.now().Add(in.d.timing.Settle)
 	in.lanes.lock.Lock()
 	for _, key := range keys {

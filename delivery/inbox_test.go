@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,6 +36,25 @@ func TestAnEventIsShownOnceHoweverOftenItComes(t *testing.T) {
 		rows, err := p.journal.InboxByState(t.Context(), database.InboxDone, 10)
 		require.NoError(t, err)
 		require.Empty(t, rows[0].Payload, "what is delivered is forgotten")
+	})
+}
+
+func TestARowIsPartOfTheTransactionThatOpensItsEvent(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		p := launch(t, on, bridge)
+		cause := errors.New("no")
+		require.ErrorIs(t, p.options.DB.Transaction(t.Context(), func(ctx context.Context) error {
+			require.NoError(t, p.Inbox.Take(ctx, login, text(anna, "A", "one")))
+			return cause
+		}), cause)
+		require.Empty(t, p.inboxStates(t))
+		require.NoError(t, p.options.DB.Transaction(t.Context(), func(ctx context.Context) error {
+			require.NoError(t, p.Inbox.Take(ctx, login, text(anna, "A", "one")))
+			require.NoError(t, p.Inbox.Take(ctx, login, text(anna, "B", "two")))
+			return nil
+		}))
+		bridge.shows(t, anna, "one", "two")
 	})
 }
 

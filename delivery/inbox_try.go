@@ -276,6 +276,7 @@ func (in *Inbox) hold(ctx context.Context, row *database.InboxRow) verdict {
 	if err != nil {
 		return verdict{wait: in.d.timing.RetryFirst}
 	}
+	in.held.Add(1)
 	return verdict{ended: true}
 }
 
@@ -289,9 +290,10 @@ func (in *Inbox) end(lane *inboxLane, row *database.InboxRow, how string) verdic
 	} else if row.Kind != kindUnsupported { // kept for a version that can show it
 		done.Payload = nil
 	}
-	key, released := lane.key, false
+	key, released := lane.key, int64(0)
 	in.d.writer.later(func(ctx context.Context) (err error) {
-		if err = in.d.journal.EndInbox(ctx, done); err == nil {
+		// what waits for this row was held by this lane, before it
+		if err = in.d.journal.EndInbox(ctx, done); err == nil && in.held.Load() > 0 {
 			released, err = in.d.journal.ReleaseInbox(ctx, key, targetName(done.Sender, done.RemoteID))
 		}
 		return err
@@ -299,7 +301,8 @@ func (in *Inbox) end(lane *inboxLane, row *database.InboxRow, how string) verdic
 		if err != nil {
 			in.d.log.Err(err).Int64("seq", done.Seq).Msg("Failed to close an inbox row; it will be tried again")
 			in.lanes.reload(key)
-		} else if released {
+		} else if released > 0 {
+			in.held.Add(-released)
 			in.lanes.reload(key)
 		}
 	})

@@ -56,7 +56,8 @@ func Install(d *Delivery, inner *matrix.Connector) (*Matrix, error) {
 	}
 	inner.Config.AppService.NoServer = true
 	inner.EventProcessor.ExecSyncWarnTime, inner.EventProcessor.ExecSyncTimeout = 0, 0
-	m := &Matrix{Connector: inner, d: d, front: newFront(d, inner.Config.AppService.HSToken, inner.AS.Router)}
+	m := &Matrix{Connector: inner, d: d}
+	m.front = newFront(d, inner.Config.AppService.HSToken, inner.AS.Router, m.isOurs)
 	m.rooms = newCreations(d, m)
 	d.scan = m.scan
 	d.dispatch = m
@@ -106,6 +107,11 @@ func (m *Matrix) Start(ctx context.Context) error {
 	}
 	m.front.ready.Store(true)
 	return nil
+}
+
+// isOurs says whether a user is the bot or a ghost.
+func (m *Matrix) isOurs(user id.UserID) bool {
+	return user == m.Connector.Bot.UserID || m.Bridge.IsGhostMXID(user)
 }
 
 // PreStop takes nothing more from the homeserver.

@@ -82,20 +82,7 @@ func (m *matrixInbox) take(ctx context.Context, p push) error {
 	if err := failpoint.Hit(failpoint.FrontBeforeCommit); err != nil {
 		return err
 	}
-	var fresh []database.MatrixRow
-	err := m.d.writer.do(ctx, func(ctx context.Context) error {
-		fresh = fresh[:0:0]
-		for _, row := range p.rows {
-			added, err := m.d.journal.AddMatrix(ctx, row)
-			if err != nil {
-				return err
-			}
-			if added {
-				fresh = append(fresh, row)
-			}
-		}
-		return m.store(ctx, p)
-	})
+	fresh, err := m.commit(ctx, p)
 	if err != nil {
 		return fmt.Errorf("failed to store a transaction: %w", err)
 	}
@@ -116,6 +103,27 @@ func (m *matrixInbox) take(ctx context.Context, p push) error {
 	// a homeserver that pushes is a homeserver that answers
 	m.d.Inbox.homeserverBack()
 	return failpoint.Hit(failpoint.FrontCommitted)
+}
+
+// commit stores a transaction and returns its events that were not known. One without anything to store needs no commit.
+func (m *matrixInbox) commit(ctx context.Context, p push) (fresh []database.MatrixRow, err error) {
+	if len(p.rows)+len(p.toDevice)+len(p.latest) == 0 {
+		return nil, nil
+	}
+	err = m.d.writer.do(ctx, func(ctx context.Context) error {
+		fresh = fresh[:0:0]
+		for _, row := range p.rows {
+			added, err := m.d.journal.AddMatrix(ctx, row)
+			if err != nil {
+				return err
+			}
+			if added {
+				fresh = append(fresh, row)
+			}
+		}
+		return m.store(ctx, p)
+	})
+	return fresh, err
 }
 
 func (m *matrixInbox) store(ctx context.Context, p push) error {

@@ -125,6 +125,15 @@ func tryReceive(jobs <-chan job) (job, bool) {
 	}
 }
 
+// within makes a change as part of the transaction that ctx is in.
+func (w *writer) within(ctx context.Context, run func(ctx context.Context) error) error {
+	err := w.journal.InEpoch(ctx, w.epoch, run)
+	if errors.Is(err, database.ErrFenced) {
+		w.fenced(err)
+	}
+	return err
+}
+
 // commit makes a batch in one transaction. If that fails, each change gets its own, so that one
 // that cannot be made does not take the others with it.
 func (w *writer) commit(batch []job) {

@@ -9,6 +9,9 @@ import (
 // Handler takes an event. Nil means that it is taken for good and may be
 // acknowledged to the network; an error leaves it with the network, which will
 // send it again. Calls for one client never overlap and come in order of arrival.
+//
+// A message, and a new identity, are taken while the client holds its secrets, in the transaction that moves them on: the
+// handler stores the event and neither calls the client nor waits for anybody who does.
 type Handler func(ctx context.Context, event Event) error
 
 // Client is one login on one network. The two networks and the two account

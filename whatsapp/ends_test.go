@@ -98,17 +98,21 @@ func TestRestart(t *testing.T) {
 }
 
 // A room in which a message waits to be sent takes no event before: what waits at
-// the server for a new connection must not keep that message from being sent on it.
+// the server for a new connection must not keep that message from being sent on it. Messages are only stored, so
+// that it is a receipt that may wait.
 func TestSendsWhileTheHandlerWaits(t *testing.T) {
 	l, _, bob := meet(t)
+	written, err := write(l, bob, "before")
+	require.NoError(t, err)
+	_, err = bob.Hears(patient(t))
+	require.NoError(t, err)
 	l.client.Disconnect()
 	for range 5 {
-		_, err := bob.Say(l.client.Self(), "while you were away")
-		require.NoError(t, err)
+		require.NoError(t, bob.Read(written.ID.ID))
 		sent := make(chan error, 1)
 		taken := make(chan error, 1)
 		l = again(t, l, func(ctx context.Context, e network.Event) error {
-			if _, ok := e.(network.MessageEvent); !ok {
+			if receipt, ok := e.(network.ReceiptEvent); !ok || receipt.Kind != network.Read {
 				return nil
 			}
 			select {

@@ -88,45 +88,55 @@ func (l *link) message(ctx context.Context, node *waBinary.Node) error {
 		l.inside.SendAck(ctx, node, refusal)
 		return nil
 	}
-	message, err := l.open(ctx, in.From, envelope)
+	hand := handing{link: l, in: in}
+	err := l.open(ctx, in.From, envelope, hand.take)
 	switch {
-	case errors.Is(err, errTaken):
-		return l.confirm(ctx, node, in)
-	case errors.Is(err, errStore), ctx.Err() != nil:
+	case hand.failed != nil:
+		return fmt.Errorf("a message was not taken: %w", hand.failed)
+	case errors.Is(err, errStore), err != nil && ctx.Err() != nil:
 		return err
-	case err != nil:
+	case err != nil && !errors.Is(err, errTaken):
 		return l.unopened(ctx, node, envelope, in, err)
 	}
-	if message.changed {
-		if err = l.changed(ctx, in.From); err != nil {
-			return err
-		}
-	}
-	in.Plaintext = message.plaintext
-	err = guarded(func() error { return l.owner.cfg.Receiver.ReceiveMessage(ctx, in) })
-	if err != nil && !errors.Is(err, ErrContent) {
-		return fmt.Errorf("a message was not taken: %w", err)
-	}
 	ctx = context.WithoutCancel(ctx) // what was taken is also confirmed, even when told to stop
-	if takenErr := l.owner.signal.taken(ctx, message); takenErr != nil {
-		return takenErr
-	}
-	if err != nil {
+	if hand.refused {
 		l.inside.SendAck(ctx, node, refusedContent)
 		return nil
 	}
 	return l.confirm(ctx, node, in)
 }
 
+// handing hands one message to the receiver, in the transaction that opens it.
+type handing struct {
+	link *link
+	in   Incoming
+	// refused says that the receiver wants no such content, failed why it could not take the message.
+	refused bool
+	failed  error
+}
+
+func (h *handing) take(ctx context.Context, message opened) error {
+	if message.changed {
+		if h.failed = h.link.changed(ctx, h.in.From); h.failed != nil {
+			return h.failed
+		}
+	}
+	h.in.Plaintext = message.plaintext
+	err := guarded(func() error { return h.link.owner.cfg.Receiver.ReceiveMessage(ctx, h.in) })
+	if h.refused = errors.Is(err, ErrContent); h.refused {
+		return nil
+	}
+	h.failed = err
+	return err
+}
+
 // open decrypts an envelope; a panic over a malformed one is an error like others.
-func (l *link) open(ctx context.Context, from types.JID, envelope *waBinary.Node) (message opened, err error) {
-	err = guarded(func() (err error) {
+func (l *link) open(ctx context.Context, from types.JID, envelope *waBinary.Node, take func(context.Context, opened) error) error {
+	return guarded(func() error {
 		kind := envelope.AttrGetter().OptionalString("type")
 		ciphertext, _ := envelope.Content.([]byte)
-		message, err = l.owner.signal.open(ctx, l.lib.Store, from, kind, ciphertext)
-		return err
+		return l.owner.signal.open(ctx, l.lib.Store, from, kind, ciphertext, take)
 	})
-	return message, err
 }
 
 // changed reports a new identity key.

@@ -150,17 +150,9 @@ func (m *memory) DeletePreKey(_ context.Context, id uint32) error {
 	return m.write(func() { delete(m.rows.prekeys, id) })
 }
 
-func (m *memory) Opened(_ context.Context, hash []byte) ([]byte, time.Time, bool, error) {
-	plaintext, found := m.rows.taken[string(hash)]
-	return plaintext, time.Time{}, found, nil
-}
-
-func (m *memory) PutOpened(_ context.Context, hash, plaintext []byte, _ time.Time) error {
-	return m.write(func() { m.rows.taken[string(hash)] = plaintext })
-}
-
-func (m *memory) ClearOpened(_ context.Context, hash []byte) error {
-	return m.write(func() { m.rows.taken[string(hash)] = nil })
+func (m *memory) MarkOpened(_ context.Context, hash []byte, _ time.Time) (fresh bool, kept []byte, err error) {
+	kept, known := m.rows.taken[string(hash)]
+	return !known, kept, m.write(func() { m.rows.taken[string(hash)] = nil })
 }
 
 func (m *memory) PutSent(_ context.Context, to, id, kind string, plaintext []byte, _ time.Time) error {

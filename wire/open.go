@@ -28,55 +28,57 @@ var (
 // opened is a message out of its envelope.
 type opened struct {
 	plaintext []byte
-	hash      [sha256.Size]byte
 	// changed says that the sender has another identity key than before.
 	changed bool
 }
 
-// open decrypts an envelope. The plaintext is committed together with the ratchet,
-// and kept until it was taken: a ciphertext can be opened once only.
-func (s *signalState) open(ctx context.Context, device *store.Device, from types.JID, kind string, ciphertext []byte) (opened, error) {
+// open decrypts an envelope and has the message taken, all in one transaction: a ciphertext can be opened once only, so
+// that the ratchet must not move without the message being on disk. An error of take undoes it.
+func (s *signalState) open(
+	ctx context.Context, device *store.Device, from types.JID, kind string, ciphertext []byte,
+	take func(context.Context, opened) error,
+) error {
 	hash := sha256.New()
 	fmt.Fprintf(hash, "%s/%s/", from, kind)
 	hash.Write(ciphertext)
-	out := opened{hash: [sha256.Size]byte(hash.Sum(nil))}
-	plaintext, _, found, err := s.rows.Opened(ctx, out.hash[:])
-	switch {
-	case err != nil:
-		return out, storeFailure("read an opened message", err)
-	case found && plaintext == nil:
-		return out, errTaken
-	case found:
-		out.plaintext = plaintext
-		return out, nil
+	if err := failpoint.Hit(failpoint.OpenBefore); err != nil {
+		return storeFailure("open a message", err)
 	}
-	if err = failpoint.Hit(failpoint.OpenBefore); err != nil {
-		return out, storeFailure("open a message", err)
-	}
-	err = s.change(ctx, func(ctx context.Context) error {
-		e := envelope{signal: s, device: device, from: from}
-		padded, err := e.decrypt(ctx, kind, ciphertext)
+	var repeated bool
+	err := s.change(ctx, func(ctx context.Context) error {
+		fresh, kept, err := s.rows.MarkOpened(ctx, hash.Sum(nil), time.Now())
+		switch {
+		case err != nil:
+			return storeFailure("mark an opened message", err)
+		case !fresh && kept == nil:
+			repeated = true
+			return nil
+		case !fresh:
+			return take(ctx, opened{plaintext: kept})
+		}
+		message, err := s.decrypt(ctx, device, from, kind, ciphertext)
 		if err != nil {
 			return err
 		}
-		if err = failpoint.Hit(failpoint.OpenRatcheted); err != nil {
-			return storeFailure("open a message", err)
-		}
-		out.changed = e.changed
-		out.plaintext = padded
-		if s.padded {
-			if out.plaintext, err = unpad(padded); err != nil {
-				return err
-			}
-		}
-		return storeFailure("keep an opened message", s.rows.PutOpened(ctx, out.hash[:], out.plaintext, time.Now()))
+		return take(ctx, message)
 	})
-	return out, err
+	if err == nil && repeated {
+		return errTaken
+	}
+	return err
 }
 
-// taken forgets the plaintext of a message that was taken for good.
-func (s *signalState) taken(ctx context.Context, message opened) error {
-	return storeFailure("clear an opened message", s.rows.ClearOpened(ctx, message.hash[:]))
+// decrypt takes a message out of its envelope, as holder of the guard and in a transaction.
+func (s *signalState) decrypt(ctx context.Context, device *store.Device, from types.JID, kind string, ciphertext []byte) (opened, error) {
+	e := envelope{signal: s, device: device, from: from}
+	plaintext, err := e.decrypt(ctx, kind, ciphertext)
+	if err == nil && s.padded {
+		plaintext, err = unpad(plaintext)
+	}
+	if err == nil {
+		err = storeFailure("open a message", failpoint.Hit(failpoint.OpenRatcheted))
+	}
+	return opened{plaintext, e.changed}, err
 }
 
 // prune forgets what is too old to come again.

@@ -89,8 +89,16 @@ func (s *side) seal(to *side, text string) (out sealed) {
 	return out
 }
 
-func (s *side) open(from *side, message sealed) (opened, error) {
-	return s.signal.open(s.t.Context(), s.device, from.jid, message.kind, bytes.Clone(message.data))
+func (s *side) open(from *side, message sealed) (got opened, err error) {
+	err = s.openFor(from, message, func(_ context.Context, message opened) error {
+		got = message
+		return nil
+	})
+	return got, err
+}
+
+func (s *side) openFor(from *side, message sealed, take func(context.Context, opened) error) error {
+	return s.signal.open(s.t.Context(), s.device, from.jid, message.kind, bytes.Clone(message.data), take)
 }
 
 func (s *side) reads(from *side, message sealed, want string) {
@@ -98,19 +106,31 @@ func (s *side) reads(from *side, message sealed, want string) {
 	got, err := s.open(from, message)
 	require.NoError(s.t, err)
 	require.Equal(s.t, want, string(got.plaintext))
-	require.NoError(s.t, s.signal.taken(s.t.Context(), got))
 }
 
 func TestOpenTwice(t *testing.T) {
 	anna, ben := newSide(t, "1001"), newSide(t, "1002")
 	message := anna.seal(ben, "hello")
-	first, err := ben.open(anna, message)
-	require.NoError(t, err)
-	again, err := ben.open(anna, message)
-	require.NoError(t, err, "what was not taken can be had again")
-	require.Equal(t, first, again)
-	require.NoError(t, ben.signal.taken(t.Context(), first))
-	_, err = ben.open(anna, message)
+	before := ben.rows.copy()
+	require.ErrorIs(t, ben.openFor(anna, message, func(context.Context, opened) error { return errBroken }), errBroken)
+	require.Equal(t, before, ben.rows.rows, "what was not taken can be had again")
+	ben.reads(anna, message, "hello")
+	require.ErrorIs(t, ben.openFor(anna, message, func(context.Context, opened) error {
+		t.Error("taken twice")
+		return nil
+	}), errTaken)
+	ben.reads(anna, anna.seal(ben, "next"), "next")
+}
+
+func TestOpenWhatAFormerVersionHasKept(t *testing.T) {
+	anna, ben := newSide(t, "1001"), newSide(t, "1002")
+	message := anna.seal(ben, "hello")
+	ben.reads(anna, message, "hello")
+	for hash := range ben.rows.rows.taken {
+		ben.rows.rows.taken[hash] = []byte("kept")
+	}
+	ben.reads(anna, message, "kept")
+	_, err := ben.open(anna, message)
 	require.ErrorIs(t, err, errTaken)
 }
 

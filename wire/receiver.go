@@ -18,6 +18,9 @@ var ErrContent = errors.New("content outside the schema")
 // Receiver takes what arrives, one thing at a time and in order. Nil, or [ErrContent],
 // means taken for good: only then is the stanza acknowledged. Any other error, or a
 // panic, leaves it with the server and resets the connection, so that it comes again.
+//
+// The context of a message, and of an identity that it shows to be new, may be part of a [Store.Transaction]: what is
+// written with it is there exactly if the ratchet has moved.
 type Receiver interface {
 	ReceiveMessage(ctx context.Context, message Incoming) error
 	ReceiveReceipt(ctx context.Context, receipt IncomingReceipt) error

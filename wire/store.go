@@ -41,13 +41,9 @@ type Store interface {
 	CountUploadedPreKeys(ctx context.Context) (int, error)
 	DeletePreKey(ctx context.Context, id uint32) error
 
-	// Opened is the plaintext kept for a ciphertext (by hash) that was decrypted before; found with a nil
-	// plaintext means that it was also taken for good.
-	Opened(ctx context.Context, hash []byte) (plaintext []byte, at time.Time, found bool, err error)
-	// PutOpened keeps a plaintext in the same transaction as the ratchet that opened it.
-	PutOpened(ctx context.Context, hash, plaintext []byte, at time.Time) error
-	// ClearOpened drops the plaintext and keeps the hash.
-	ClearOpened(ctx context.Context, hash []byte) error
+	// MarkOpened notes that a ciphertext (by hash) is taken. fresh is whether it was not noted before; if it was, kept is
+	// the plaintext that a former version of the program has kept for it and nobody has taken, nil otherwise.
+	MarkOpened(ctx context.Context, hash []byte, at time.Time) (fresh bool, kept []byte, err error)
 
 	// PutSent keeps what was sent, so that a device which could not open it can be answered.
 	PutSent(ctx context.Context, to, id, kind string, plaintext []byte, at time.Time) error
