@@ -29,9 +29,8 @@ var floor = map[string]int{
 
 var sameFloor = map[string][]string{
 	"whatsapp/linked": {"whatsapp"},
-
-	"portal": {"puppet"},
-	"bridge": {"admin", "setup"},
+	"portal":          {"puppet"},
+	"bridge":          {"admin", "setup"},
 }
 
 // never lists the imports that would break the house although the floors allow them. An entry
@@ -44,16 +43,15 @@ var never = map[string][]string{
 	"database":        {"maunium.net/go/mautrix/bridgev2", "go.mau.fi/whatsmeow"},
 	"whatsapp":        {"maunium.net/", "causeway/messenger", "causeway/interop", "causeway/database"},
 	"whatsapp/linked": {"maunium.net/", "causeway/messenger", "causeway/interop"},
-
-	"messenger": {"maunium.net/", "causeway/whatsapp", "causeway/interop", "causeway/database"},
-	"interop":   {"maunium.net/", "go.mau.fi/whatsmeow", "causeway/whatsapp", "causeway/messenger"},
-	"puppet":    {"causeway/wire", "causeway/database", "causeway/interop", "net/http", "database/sql", "sync"},
-	"portal":    {"causeway/wire", "causeway/database", "causeway/interop", "net/http", "database/sql", "sync"},
-	"delivery":  {"causeway/wire", "causeway/interop", "causeway/whatsapp", "causeway/messenger"},
-	"admin":     {"causeway/wire", "causeway/whatsapp", "causeway/messenger"},
-	"setup":     {"causeway/wire", "causeway/whatsapp", "causeway/messenger"},
-	"bridge":    {"go.mau.fi/whatsmeow"},
-	"simulator": {"go.mau.fi/whatsmeow"},
+	"messenger":       {"maunium.net/", "causeway/whatsapp", "causeway/interop", "causeway/database"},
+	"interop":         {"maunium.net/", "go.mau.fi/whatsmeow", "causeway/whatsapp", "causeway/messenger"},
+	"puppet":          {"causeway/wire", "causeway/database", "causeway/interop", "net/http", "database/sql", "sync"},
+	"portal":          {"causeway/wire", "causeway/database", "causeway/interop", "net/http", "database/sql", "sync"},
+	"delivery":        {"causeway/wire", "causeway/interop", "causeway/whatsapp", "causeway/messenger"},
+	"admin":           {"causeway/wire", "causeway/whatsapp", "causeway/messenger"},
+	"setup":           {"causeway/wire", "causeway/whatsapp", "causeway/messenger"},
+	"bridge":          {"go.mau.fi/whatsmeow"},
+	"simulator":       {"go.mau.fi/whatsmeow"},
 }
 
 func TestFloorPlan(t *testing.T) {

@@ -200,9 +200,9 @@ func (l *link) wait(ctx context.Context) error {
 // close ends the connection and waits for the handler.
 func (l *link) close() {
 	l.owner.setLink(nil)
+	l.owner.taking.Lock() // the handler has returned, and none will run for this connection
 	l.halted.Store(true)
-	l.owner.taking.Lock()   // the handler has returned, and none will run for this connection
-	l.owner.taking.Unlock() //nolint:staticcheck // waiting is all that this is for
+	l.owner.taking.Unlock()
 	l.lib.Disconnect()
 }
 
