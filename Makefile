@@ -14,7 +14,7 @@ help: ## list the targets
 build: ## compile the bridge to build/causeway
 	go build -o build/causeway .
 
-demo: ## a first look: homeserver, simulated WhatsApp and the bridge; Ctrl-C ends it
+demo: ## a first look: homeserver, simulated WhatsApp and Messenger, and the bridge; Ctrl-C ends it
 	@go build -o build/demo ./cmd/demo && exec build/demo
 
 demo-once: ## the same, playing a scripted conversation and printing it

@@ -83,13 +83,17 @@ func (h *house) start(ctx context.Context, binary string, port int) (err error) 
 	if err != nil {
 		return err
 	}
-	err = h.net.AddIntegrator(meta.Integrator{ID: integrator, Name: "Causeway", IdentifierType: "email", Issuer: provider})
+	err = h.net.AddIntegrator(meta.Integrator{ID: integrator, Name: "Causeway", IdentifierType: "email", Issuer: provider, MediaBase: provider + "/media"})
 	if err != nil {
 		return err
 	}
 	h.stage, err = stage.Open(ctx, stage.Options{
 		Binary: binary, Dir: h.dir, HomeserverPort: port, ProviderURL: provider,
 		Log: func(line string) { fmt.Printf("\n    (%s) ", line) },
+		Edit: func(config stage.Config) {
+			config.Set("network.interop.media.base_url", provider+"/media")
+			config.Set("network.interop.products", []string{"whatsapp", "messenger"})
+		},
 		Network: stage.Network{
 			ChatHost: h.net.ChatAddr(), Root: h.net.Root(), ChatURL: h.net.ChatURL(),
 			EnlistmentURL: h.net.EnlistmentURL(), MetaIssuer: h.net.MetaIssuer(), Integrator: integrator,

@@ -1,5 +1,5 @@
 // Command demo is a first look at causeway without any account: it starts a real homeserver,
-// a simulated WhatsApp with people who answer, and the bridge between them, all on this
+// a simulated WhatsApp and Messenger with people who answer, and the bridge between them, all on this
 // machine alone, and says how to look at them with any Matrix client. Ctrl-C ends it all.
 //
 // With -once it plays a scripted conversation instead, prints what each side saw, and fails if anything is missing.

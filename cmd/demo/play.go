@@ -6,10 +6,10 @@ import (
 	"strings"
 	"time"
 
+	"maunium.net/go/mautrix/event"
 	"maunium.net/go/mautrix/id"
 
 	"causeway/e2e/client"
-	"causeway/e2e/stage"
 	"causeway/simulator/meta"
 )
 
@@ -19,6 +19,8 @@ const sceneLimit = time.Minute
 type playbook struct {
 	*house
 	transcript
+	// room is that of the scene before.
+	room *client.Room
 }
 
 // play acts out the conversation. The first thing that does not come is the error.
@@ -29,8 +31,11 @@ func (h *house) play(ctx context.Context) error {
 		act  func(context.Context) error
 	}{
 		{"login", p.login},
-		{"chat", p.chat},
-		{"refusal", p.refusal},
+		{"a chat on WhatsApp", p.chat},
+		{"a photo", p.photo},
+		{"a chat on Messenger", p.onMessenger},
+		{"edits and removals", p.changes},
+		{"a refusal", p.refusal},
 	} {
 		sceneCtx, cancel := context.WithTimeout(ctx, sceneLimit)
 		err := scene.act(sceneCtx)
@@ -40,26 +45,32 @@ func (h *house) play(ctx context.Context) error {
 			return fmt.Errorf("missing in the scene %q: %w", scene.name, err)
 		}
 	}
-	fmt.Printf("%s\nAll of it happened: login, texts and receipts each way, and a clear refusal.\n", rule())
+	fmt.Printf("%s\nAll of it happened: logins on WhatsApp and Messenger, texts and receipts each way, a photo,\nedits and removals on Messenger, and a clear refusal.\n", rule())
 	return nil
 }
 
 const (
 	botChat = "Element, chat with the bot"
 	element = "Element, the room"
-	phone   = "Anna's phone"
 )
 
+// phone is where a person reads.
+func phone(of *meta.Person) string { return of.Name() + "'s phone" }
+
 func (p *playbook) login(ctx context.Context) error {
-	if err := stage.Enlist(ctx, p.bot); err != nil {
+	if err := p.enlist(ctx); err != nil {
 		return err
 	}
+	told := map[string]bool{}
 	for _, line := range p.bot.Lines() {
-		who := "bot:  "
+		text, who := abridged(line.Body), "bot:  "
 		if line.Sender == p.alice.UserID() {
 			who = "alice:"
+		} else if told[text] {
+			continue // the same question, for the other network
 		}
-		p.tell(botChat, "%s %s", who, abridged(line.Body))
+		told[text] = true
+		p.tell(botChat, "%s %s", who, text)
 	}
 	p.tell("simulated Meta", "enlisted: %s", p.enlisted())
 	return nil
@@ -80,28 +91,37 @@ func (p *playbook) chat(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	question := "Hello Anna, this comes from Matrix."
-	message, err := room.Send(ctx, question)
+	p.room = room
+	message, err := p.says(ctx, room, anna, "Hello Anna, this comes from Matrix.")
 	if err != nil {
 		return err
 	}
-	p.tell(element, "alice: %s", question)
-	heard, err := anna.Hears(ctx)
-	if err != nil {
-		return fmt.Errorf("no message on Anna's phone: %w", err)
-	}
-	if heard.Text != question {
-		return fmt.Errorf("another message on Anna's phone: %q", heard.Text)
-	}
-	p.tell(phone, "%s (%s): %s", heard.From, heard.DisplayName, heard.Text)
-	if err := p.marks(ctx, room, message); err != nil {
+	if err := p.marks(ctx, room, anna, message); err != nil {
 		return err
 	}
 	return p.answer(ctx, anna, room)
 }
 
-func (p *playbook) startChat(ctx context.Context, anna *meta.Person) (*client.Room, error) {
-	command := "start-chat " + anna.Phone()
+// says has alice send a text, and waits until it is on somebody's phone.
+func (p *playbook) says(ctx context.Context, room *client.Room, to *meta.Person, text string) (id.EventID, error) {
+	message, err := room.Send(ctx, text)
+	if err != nil {
+		return "", err
+	}
+	p.tell(element, "alice: %s", text)
+	heard, err := to.Hears(ctx)
+	if err != nil {
+		return "", fmt.Errorf("no message on %s: %w", phone(to), err)
+	}
+	if heard.Text != text {
+		return "", fmt.Errorf("another message on %s: %q", phone(to), heard.Text)
+	}
+	p.tell(phone(to), "%s (%s): %s", heard.From, heard.DisplayName, heard.Text)
+	return message, nil
+}
+
+func (p *playbook) startChat(ctx context.Context, with *meta.Person) (*client.Room, error) {
+	command := "start-chat " + found(with)
 	p.tell(botChat, "alice: %s", command)
 	if err := p.bot.Tell(ctx, command); err != nil {
 		return nil, err
@@ -112,12 +132,8 @@ func (p *playbook) startChat(ctx context.Context, anna *meta.Person) (*client.Ro
 	}
 	p.tell(botChat, "bot:   %s", answer)
 	var room *client.Room
-	err = p.alice.Wait(ctx, "the room with Anna", func() bool {
-		for _, candidate := range p.alice.Rooms() {
-			if candidate.Joined() && len(candidate.StateKeys("m.bridge")) > 0 && candidate.Type() == "" {
-				room = candidate
-			}
-		}
+	err = p.alice.Wait(ctx, "the room with "+with.Name(), func() bool {
+		room = p.roomWith(with)
 		return room != nil
 	})
 	if err != nil {
@@ -132,8 +148,30 @@ func (p *playbook) startChat(ctx context.Context, anna *meta.Person) (*client.Ro
 	return room, nil
 }
 
+// found is what alice finds somebody by.
+func found(person *meta.Person) string {
+	if person.FBID() != "" {
+		return person.FBID()
+	}
+	return person.Phone()
+}
+
+// roomWith is the room that is bridged to somebody, nil until alice is in it.
+func (p *playbook) roomWith(person *meta.Person) *client.Room {
+	digits, _, _ := strings.Cut(person.LID(), "@")
+	for _, candidate := range p.alice.Rooms() {
+		for _, key := range candidate.StateKeys("m.bridge") {
+			var info event.BridgeEventContent
+			if candidate.Joined() && candidate.State("m.bridge", key, &info) && strings.HasSuffix(info.Channel.ID, "-"+digits) {
+				return candidate
+			}
+		}
+	}
+	return nil
+}
+
 // marks waits for the delivery mark and the read receipt on alice's message.
-func (p *playbook) marks(ctx context.Context, room *client.Room, message id.EventID) error {
+func (p *playbook) marks(ctx context.Context, room *client.Room, person *meta.Person, message id.EventID) error {
 	err := p.alice.Wait(ctx, "the delivery mark", func() bool { return room.HasRead(id.UserID(p.stage.BotID), message) })
 	if err != nil {
 		return err
@@ -150,13 +188,13 @@ func (p *playbook) marks(ctx context.Context, room *client.Room, message id.Even
 	if err != nil {
 		return err
 	}
-	p.tell(element, "mark:  read by Anna")
+	p.tell(element, "mark:  read by %s", person.Name())
 	return nil
 }
 
-// answer waits for Anna's answer, reads it, and waits until her phone knows.
-func (p *playbook) answer(ctx context.Context, anna *meta.Person, room *client.Room) error {
-	answer, err := room.WaitForLine(ctx, "Anna's answer", func(l client.Line) bool {
+// answer waits for somebody's answer, reads it, and waits until their phone knows.
+func (p *playbook) answer(ctx context.Context, person *meta.Person, room *client.Room) error {
+	answer, err := room.WaitForLine(ctx, "the answer", func(l client.Line) bool {
 		return !l.Notice && l.Sender != p.alice.UserID()
 	})
 	if err != nil {
@@ -164,18 +202,18 @@ func (p *playbook) answer(ctx context.Context, anna *meta.Person, room *client.R
 	}
 	p.tell(element, "%s: %s", room.MemberName(answer.Sender), answer.Body)
 	said := <-p.people.said // it has arrived, so it was said
-	if err := anna.WaitReceipt(ctx, said, "delivery"); err != nil {
-		return fmt.Errorf("no delivery mark on Anna's phone: %w", err)
+	if err := person.WaitReceipt(ctx, said, "delivery"); err != nil {
+		return fmt.Errorf("no delivery mark on %s: %w", phone(person), err)
 	}
-	p.tell(phone, "mark:  delivered")
+	p.tell(phone(person), "mark:  delivered")
 	if err := room.Read(ctx, answer.ID); err != nil {
 		return err
 	}
 	p.tell(element, "alice has read it")
-	if err := anna.WaitReceipt(ctx, said, "read"); err != nil {
-		return fmt.Errorf("no read mark on Anna's phone: %w", err)
+	if err := person.WaitReceipt(ctx, said, "read"); err != nil {
+		return fmt.Errorf("no read mark on %s: %w", phone(person), err)
 	}
-	p.tell(phone, "mark:  read (passed on by the stand-in)")
+	p.tell(phone(person), "mark:  read (passed on by the stand-in)")
 	return nil
 }
 
