@@ -44,6 +44,9 @@ func main() {
 	if path, asked := exampleAsked(os.Args[1:]); asked {
 		os.Exit(writeExample(connector, path))
 	}
+	if len(os.Args) > 1 && os.Args[1] == journalCommand {
+		os.Exit(journal(connector, os.Args[2:]))
+	}
 	if len(os.Args) > 1 && os.Args[1] != "" && os.Args[1][0] != '-' {
 		fmt.Fprintf(os.Stderr, "causeway: unknown command %q; see causeway --help\n", os.Args[1])
 		os.Exit(exitUsage)
@@ -51,13 +54,17 @@ func main() {
 	run(connector)
 }
 
-func run(connector *bridge.Connector) {
-	program := &mxmain.BridgeMain{
+func newProgram(connector *bridge.Connector) *mxmain.BridgeMain {
+	return &mxmain.BridgeMain{
 		Name:        "causeway",
 		Description: "A Matrix bridge for third-party chats with WhatsApp and Messenger users.",
 		Version:     Version,
 		Connector:   connector,
 	}
+}
+
+func run(connector *bridge.Connector) {
+	program := newProgram(connector)
 	accept := flag.Make().LongKey(acceptRestore).Default("false").
 		Usage("Start although the database was restored from a backup; all encrypted sessions begin anew").Bool()
 	newSecret := flag.Make().LongKey(acceptNewSecret).Default("false").

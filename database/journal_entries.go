@@ -48,7 +48,7 @@ var entryParts = [...]string{
 		received_at AS at, done_at, 0 AS delivered_at, 0 AS read_at, payload IS NOT NULL AS kept FROM cw_inbox WHERE bridge_id = $1`,
 	`SELECT seq, 'out' AS way, state, login_id, chat_id, room_id, event_id, event_type AS kind, error_class, attempts, 0 AS deaths,
 		created_at AS at, done_at, delivered_at, read_at, payload IS NOT NULL AS kept FROM cw_outbox WHERE bridge_id = $1`,
-	`SELECT seq, 'matrix' AS way, state, '' AS login_id, '' AS chat_id, room_id, event_id, 'm.room.*' AS kind, error_class, attempts, 0 AS deaths,
+	`SELECT seq, 'matrix' AS way, state, '' AS login_id, '' AS chat_id, room_id, event_id, '' AS kind, error_class, attempts, 0 AS deaths,
 		received_at AS at, done_at, 0 AS delivered_at, 0 AS read_at, raw IS NOT NULL AS kept FROM cw_mx_inbox WHERE bridge_id = $1`,
 }
 
@@ -171,12 +171,20 @@ func (j *Journal) Content(ctx context.Context, e Entry) (c Content, err error) {
 
 // Current says whether the schema is the one that this program works with.
 func (db *Database) Current(ctx context.Context) (bool, error) {
-	var version int
-	exists, err := db.TableExists(ctx, versionTable)
+	query := `SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1)`
+	if db.Dialect == dbutil.Postgres {
+		query = `SELECT to_regclass($1) IS NOT NULL` // other schemas of the server are none of ours
+	}
+	var exists bool
+	err := db.QueryRow(ctx, query, versionTable).Scan(&exists)
 	if err != nil || !exists {
 		return false, err
 	}
+	var version int
 	err = db.QueryRow(ctx, `SELECT version FROM `+versionTable).Scan(&version)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
 	if err != nil {
 		return false, fmt.Errorf("failed to read the schema's version: %w", err)
 	}
