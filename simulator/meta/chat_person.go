@@ -105,11 +105,12 @@ func (p *Person) handleWithin(node binary.Node) {
 		p.typing[jidText(p.n.canonical(from))] = composing
 		p.change()
 	case "notification":
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		if devices, found := node.GetOptionalChildByTag("devices"); found && attrText(node, "type") == "account_sync" {
-			p.mu.Lock()
-			defer p.mu.Unlock()
 			p.handleOwnDevices(devices)
 		}
+		p.change()
 	}
 }
 

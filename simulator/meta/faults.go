@@ -150,10 +150,19 @@ func (m Match) fits(s subject) bool {
 
 // strikes tells whether a fault of a kind strikes now, and which; nil if none does.
 func (n *Network) strikes(kind FaultKind, s subject) *Fault {
+	return n.strikesWhere(kind, s, func(Fault) bool { return true })
+}
+
+// strikesIf is strikes for faults with parameters that have to fit.
+func (n *Network) strikesIf(kind FaultKind, s subject, fits func(Fault) bool) bool {
+	return n.strikesWhere(kind, s, fits) != nil
+}
+
+func (n *Network) strikesWhere(kind FaultKind, s subject, fits func(Fault) bool) *Fault {
 	n.faults.mu.Lock()
 	defer n.faults.mu.Unlock()
 	for _, h := range n.faults.set {
-		if h.fault.Kind != kind || !h.fault.Match.fits(s) || h.fault.Count == h.struck {
+		if h.fault.Kind != kind || !h.fault.Match.fits(s) || h.fault.Count == h.struck || !fits(h.fault) {
 			continue
 		}
 		if h.seen++; h.seen < h.fault.Match.Nth {

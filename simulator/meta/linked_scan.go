@@ -95,6 +95,9 @@ func (p *Person) link(ctx context.Context, pairing *pairing, secret []byte) (Lin
 	if p.n.demandsPasskey(p, pairing) {
 		return LinkedDevice{}, errors.New("the server demands a passkey of the device")
 	}
+	if err := p.firstState(); err != nil {
+		return LinkedDevice{}, err
+	}
 	s, err := p.n.beginScan(p, pairing)
 	if err != nil {
 		return LinkedDevice{}, err

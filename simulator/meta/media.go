@@ -99,7 +99,8 @@ var errMedia = errors.New("the file does not fit its message")
 // mediaSecrets expands a media key: IV, cipher key, MAC key (docs/protocol.md#media).
 func mediaSecrets(key []byte, class string) (iv, cipherKey, macKey []byte, err error) {
 	info := map[string]string{"image": "WhatsApp Image Keys", "video": "WhatsApp Video Keys",
-		"audio": "WhatsApp Audio Keys", "document": "WhatsApp Document Keys"}[class]
+		"audio": "WhatsApp Audio Keys", "document": "WhatsApp Document Keys",
+		"history": "WhatsApp History Keys", "app-state": "WhatsApp App State Keys"}[class]
 	out, err := hkdf.Key(sha256.New, key, nil, info, 112)
 	if err != nil || info == "" {
 		return nil, nil, nil, fmt.Errorf("no keys for class %q: %w", class, errMedia)

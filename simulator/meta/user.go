@@ -37,6 +37,7 @@ type user struct {
 type chatAccount struct {
 	companions    companions
 	lastDevice    uint16
+	state         *accountState
 	keyIndexes    []byte // the phone's signed list of its devices
 	keyIndexesSet time.Time
 	privacy       map[string]string
@@ -77,7 +78,7 @@ func newUser(product, name string) *user {
 }
 
 func newChatAccount() chatAccount {
-	account := chatAccount{companions: companions{}, privacy: map[string]string{}, about: "Hey there! I am using WhatsApp."}
+	account := chatAccount{companions: companions{}, state: newAccountState(), privacy: map[string]string{}, about: "Hey there! I am using WhatsApp."}
 	for _, name := range privacyCategories() {
 		account.privacy[name] = "all"
 	}
