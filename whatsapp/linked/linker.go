@@ -132,14 +132,19 @@ func (a *linking) once(ctx context.Context) error {
 	}
 	current := &codes{attempt: a, lib: lib, timer: time.NewTimer(linkCodeFor)}
 	defer current.timer.Stop()
+	settled := false // the library may tell the end of the connection before the success
 	for {
 		var err error
 		select {
 		case event := <-incoming:
-			if success, ok := event.(*events.PairSuccess); ok {
-				return a.finish(ctx, device, success, incoming)
+			switch e := event.(type) {
+			case *events.PairSuccess:
+				return a.finish(ctx, device, e, incoming, settled)
+			case *events.ManualLoginReconnect:
+				settled = true
+			default:
+				err = current.take(ctx, event)
 			}
-			err = current.take(ctx, event)
 		case <-current.timer.C:
 			err = current.show(ctx)
 		case <-ctx.Done():
@@ -225,7 +230,9 @@ func (c *codes) byPhone(ctx context.Context) error {
 }
 
 // finish waits for the end of the connection on which the device was linked, and tells the account.
-func (a *linking) finish(ctx context.Context, device *store.Device, success *events.PairSuccess, incoming <-chan any) error {
+func (a *linking) finish(
+	ctx context.Context, device *store.Device, success *events.PairSuccess, incoming <-chan any, settled bool,
+) error {
 	if err := a.show(ctx, network.LinkStep{Kind: network.LinkScanned}); err != nil {
 		return err
 	}
@@ -233,20 +240,22 @@ func (a *linking) finish(ctx context.Context, device *store.Device, success *eve
 	if err != nil {
 		return fmt.Errorf("%w: failed to link: %w", network.ErrTemporary, err)
 	}
-	account := network.Person{Address: self, Alias: network.Phone(success.ID.User), Name: wire.Clean(device.PushName), Business: wire.Clean(success.BusinessName)}
-	settled := time.NewTimer(settleWithin)
-	defer settled.Stop()
-	for waiting := true; waiting; {
+	account := network.Person{
+		Address: self, Alias: network.Phone(success.ID.User), Name: wire.Clean(device.PushName), Business: wire.Clean(success.BusinessName),
+	}
+	patience := time.NewTimer(settleWithin)
+	defer patience.Stop()
+	for !settled {
 		select {
 		case event := <-incoming:
 			switch e := event.(type) {
 			case *events.ManualLoginReconnect, *events.Disconnected:
-				waiting = false
+				settled = true
 			case *events.ConnectFailure:
 				return refused(e.Reason)
 			}
-		case <-settled.C:
-			waiting = false
+		case <-patience.C:
+			settled = true
 		case <-ctx.Done():
 			return ctx.Err()
 		}

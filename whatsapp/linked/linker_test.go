@@ -1,0 +1,138 @@
+package linked
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.mau.fi/whatsmeow/store"
+
+	"causeway/network"
+	"causeway/simulator/meta"
+)
+
+func TestLinkByQR(t *testing.T) {
+	anna := person("Anna")
+	keys := openStoreOn(t, openDatabase(t))
+	attempt, err := NewLinker(keys, quietLog(t)).LinkByQR(t.Context())
+	require.NoError(t, err)
+	defer attempt.Cancel()
+	step, err := attempt.Next(within(t))
+	require.NoError(t, err)
+	require.Equal(t, network.LinkQR, step.Kind)
+	require.WithinDuration(t, time.Now().Add(firstCodeFor), step.Until, 10*time.Second)
+	device, err := anna.ScanQR(within(t), step.Code)
+	require.NoError(t, err)
+	require.Equal(t, "Causeway", device.Platform)
+	step, err = attempt.Next(within(t))
+	require.NoError(t, err)
+	require.Equal(t, network.LinkScanned, step.Kind)
+	step, err = attempt.Next(within(t))
+	require.NoError(t, err)
+	require.Equal(t, network.LinkDone, step.Kind)
+	require.Equal(t, addressOf(t, anna), step.Account.Address)
+	require.Equal(t, network.Phone(anna.Phone()), step.Account.Alias)
+	_, err = attempt.Next(within(t))
+	require.Error(t, err, "there is no step after the last")
+	known, err := keys.db.LinkedLogin(t.Context(), step.Account.Address.String())
+	require.NoError(t, err)
+	require.Equal(t, device.JID, known.Device)
+}
+
+func TestLinkByCode(t *testing.T) {
+	anna := person("Anna")
+	linker := NewLinker(openStoreOn(t, openDatabase(t)), quietLog(t))
+	_, err := linker.LinkByCode(t.Context(), "0151 1234")
+	require.ErrorIs(t, err, network.ErrBadIdentifier)
+	attempt, err := linker.LinkByCode(t.Context(), anna.Phone())
+	require.NoError(t, err)
+	defer attempt.Cancel()
+	step, err := attempt.Next(within(t))
+	require.NoError(t, err)
+	require.Equal(t, network.LinkCode, step.Kind)
+	require.Regexp(t, `^[0-9A-Z]{4}-[0-9A-Z]{4}$`, step.Code)
+	_, err = anna.EnterLinkCode(within(t), step.Code)
+	require.NoError(t, err)
+	for step.Kind != network.LinkDone {
+		step, err = attempt.Next(within(t))
+		require.NoError(t, err)
+	}
+	require.Equal(t, addressOf(t, anna), step.Account.Address)
+}
+
+// What the network refuses at linking is told as what it is.
+func TestLinkingFails(t *testing.T) {
+	for kind, want := range map[meta.FaultKind]error{
+		meta.FaultPasskey: network.ErrPasskey, meta.FaultPairingSignature: network.ErrTemporary, meta.FaultPairingHMAC: network.ErrTemporary,
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			anna := person("Anna")
+			attempt, err := NewLinker(openStoreOn(t, openDatabase(t)), quietLog(t)).LinkByQR(t.Context())
+			require.NoError(t, err)
+			defer attempt.Cancel()
+			step, err := attempt.Next(within(t))
+			require.NoError(t, err)
+			fault := simulated.Fault(meta.Fault{Kind: kind, Match: meta.Match{Account: anna.LID()}, Count: 1})
+			defer fault.Remove()
+			_, _ = anna.ScanQR(within(t), step.Code) // whose end fails is the network's choice
+			_, err = attempt.Next(within(t))
+			require.ErrorIs(t, err, want)
+		})
+	}
+}
+
+func TestLinkingIsCancelled(t *testing.T) {
+	attempt, err := NewLinker(openStoreOn(t, openDatabase(t)), quietLog(t)).LinkByQR(t.Context())
+	require.NoError(t, err)
+	_, err = attempt.Next(within(t))
+	require.NoError(t, err)
+	attempt.Cancel()
+	attempt.Cancel()
+	_, err = attempt.Next(within(t))
+	require.Error(t, err)
+}
+
+// A version that the network refuses is fetched anew, once.
+func TestOutdatedVersion(t *testing.T) {
+	anna := newDevice(t, "Anna")
+	anna.Disconnect()
+	old := store.WAVersionContainer{2, 3000, 1}
+	anna.store.version = old
+	account := meta.Match{Account: strings.TrimPrefix(anna.owner.Phone(), "+")}
+	fault := simulated.Fault(meta.Fault{Kind: meta.FaultOutdated, Match: account})
+	anna.connect()
+	require.Positive(t, fault.Struck())
+	require.True(t, old.LessThan(anna.store.version))
+	fault.Remove()
+
+	anna.Disconnect()
+	fault = simulated.Fault(meta.Fault{Kind: meta.FaultOutdated, Match: account, Params: map[string]string{"always": "yes"}})
+	defer fault.Remove()
+	require.NoError(t, anna.Connect(t.Context()))
+	refused := await(anna.told, "refusal", func(e network.ConnectionEvent) bool { return e.State == network.Refused })
+	require.ErrorIs(t, refused.Err, network.ErrOutdated)
+}
+
+func TestBans(t *testing.T) {
+	for reason, want := range map[string]error{"402": network.ErrBanned, "406": network.ErrBanned, "403": network.ErrUnlinked, "401": network.ErrUnlinked} {
+		t.Run(reason, func(t *testing.T) {
+			anna := newDevice(t, "Anna")
+			anna.Disconnect()
+			fault := simulated.Fault(meta.Fault{
+				Kind: meta.FaultLogin, Match: meta.Match{Account: strings.TrimPrefix(anna.owner.Phone(), "+")},
+				Params: map[string]string{"reason": reason, "code": "101", "expire": "3600"},
+			})
+			defer fault.Remove()
+			require.NoError(t, anna.Connect(t.Context()))
+			refused := await(anna.told, "refusal", func(e network.ConnectionEvent) bool { return e.State == network.Refused })
+			require.ErrorIs(t, refused.Err, want)
+			if reason == "402" {
+				var ban *network.BanError
+				require.ErrorAs(t, refused.Err, &ban)
+				require.Equal(t, time.Hour, ban.For)
+				require.NotEmpty(t, ban.Reason)
+			}
+		})
+	}
+}
