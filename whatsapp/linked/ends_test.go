@@ -1,0 +1,41 @@
+package linked
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.mau.fi/whatsmeow/proto/waCommon"
+	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/types"
+	"google.golang.org/protobuf/proto"
+
+	"causeway/network"
+	"causeway/simulator/meta"
+)
+
+func mustJID(t *testing.T, address network.Address) types.JID {
+	t.Helper()
+	jid, err := jidOf(address)
+	require.NoError(t, err)
+	return jid
+}
+
+func mustLink(t *testing.T, d *device) *link {
+	t.Helper()
+	l, err := d.current()
+	require.NoError(t, err)
+	return l
+}
+
+func keyFor(id string) *waCommon.MessageKey {
+	return &waCommon.MessageKey{FromMe: proto.Bool(true), ID: proto.String(id)}
+}
+
+// hearsImage is an image as Bob's phone has it after we sent it: with a file that the network has.
+func (d *device) hearsImage(t *testing.T, bob *meta.Person) *waE2E.ImageMessage {
+	t.Helper()
+	id := d.say(addressOf(t, bob), network.Media{Kind: network.Image, MIME: "image/jpeg", Open: fileOf("large")})
+	image := heard(t, bob, id).Message.GetImageMessage()
+	require.NotNil(t, image)
+	return image
+}
