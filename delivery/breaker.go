@@ -26,7 +26,8 @@ func (in *Inbox) survive(ctx context.Context, row *database.InboxRow, event netw
 		row.Attempts, row.ErrorClass = 0, endPlaceholder
 	}
 	deaths := row.Deaths + 1
-	err := in.d.writer.do(ctx, func(ctx context.Context) error { return in.d.journal.RiskInbox(ctx, row.Seq, deaths) })
+	// also while stopping: a try that is counted must be made, since its end takes the count back
+	err := in.d.writer.do(context.WithoutCancel(ctx), func(ctx context.Context) error { return in.d.journal.RiskInbox(ctx, row.Seq, deaths) })
 	return verdict{wait: in.d.timing.RetryFirst}, err == nil
 }
 

@@ -287,7 +287,7 @@ func (in *Inbox) end(lane *inboxLane, row *database.InboxRow, how string) verdic
 	done.State, done.ErrorClass, done.DoneAt = database.InboxDone, how, in.d.now().UnixMilli()
 	if how == endPlaceholder {
 		in.d.metrics.placeholders.Add(1)
-	} else if row.Kind != kindUnsupported { // kept for a version that can show it
+	} else {
 		done.Payload = nil
 	}
 	key, released := lane.key, int64(0)
@@ -306,7 +306,7 @@ func (in *Inbox) end(lane *inboxLane, row *database.InboxRow, how string) verdic
 			in.lanes.reload(key)
 		}
 	})
-	in.count(row.Login, -1)
+	in.uncount(row)
 	return verdict{ended: true}
 }
 
