@@ -220,6 +220,9 @@ func (c *Client) LogoutRemote(ctx context.Context) {
 	if err := c.connector.db.DeleteSignalStore(ctx, c.self.String()); err != nil {
 		log.Err(err).Msg("Failed to erase the keys of a login")
 	}
+	if err := c.connector.db.DeleteProofsOf(ctx, c.self.String()); err != nil {
+		log.Err(err).Msg("Failed to erase what reports of a login's messages would need")
+	}
 }
 
 // IsThisUser compares the whole address, integrator included.

@@ -161,8 +161,8 @@ func (c *Connector) unblock(ce *commands.Event) {
 	ce.Reply(textUnblocked, name)
 }
 
-// report passes a user's words on to the administrators, in their rooms with the bot. Messages are never added by the
-// bridge: what else to show is the user's choice.
+// report passes a user's words on to the administrators, in their rooms with the bot. A message goes along only where
+// the user replies to it, and the network has given something that shows who sent it.
 func (c *Connector) report(ce *commands.Event) {
 	words := puppet.Clean(ce.RawArgs)
 	if words == "" {
@@ -176,20 +176,37 @@ func (c *Connector) report(ce *commands.Event) {
 	if runes := []rune(words); len(runes) > maxReport {
 		words = string(runes[:maxReport])
 	}
-	if c.tellAdministrators(ce.Ctx, textReport(ce.User.MXID.String(), who.person.String(), words)) == 0 {
-		ce.Reply(textNobodyToReportTo)
-		return
+	var proof []byte
+	if ce.ReplyTo != "" {
+		var err error
+		if proof, err = who.client.proofOf(ce.Ctx, ce.Portal, ce.ReplyTo); err != nil {
+			zerolog.Ctx(ce.Ctx).Err(err).Msg("Failed to find what shows who sent a reported message")
+		}
 	}
-	ce.Reply(textReported)
+	answer := textReported
+	switch {
+	case c.tellAdministrators(ce.Ctx, textReport(ce.User.MXID.String(), who.person.String(), words), proof) == 0:
+		answer = textNobodyToReportTo
+	case proof != nil:
+		answer = textReportedWithMessage + " " + answer
+	case ce.ReplyTo != "":
+		answer = textReportedWithoutMessage + " " + answer
+	}
+	ce.Reply("%s", answer)
 }
 
-// tellAdministrators sends a notice to each administrator that the configuration names, and says how many got it.
-func (c *Connector) tellAdministrators(ctx context.Context, text string) (told int) {
+// tellAdministrators sends a notice, and a proof if there is one, to each administrator that the configuration names, and
+// says how many got it.
+func (c *Connector) tellAdministrators(ctx context.Context, text string, proof []byte) (told int) {
 	for name, level := range c.bridge.Config.Permissions {
 		if level == nil || !level.Admin || !strings.HasPrefix(name, "@") {
 			continue
 		}
-		if err := c.tellUser(ctx, id.UserID(name), text); err != nil {
+		room, err := c.tellUser(ctx, id.UserID(name), text)
+		if err == nil && proof != nil {
+			err = c.sendProof(ctx, room, proof)
+		}
+		if err != nil {
 			zerolog.Ctx(ctx).Err(err).Msg("Failed to tell an administrator of a report")
 			continue
 		}
@@ -198,17 +215,18 @@ func (c *Connector) tellAdministrators(ctx context.Context, text string) (told i
 	return told
 }
 
-func (c *Connector) tellUser(ctx context.Context, name id.UserID, text string) error {
+// tellUser says something in a user's room with the bot, and returns the room.
+func (c *Connector) tellUser(ctx context.Context, name id.UserID, text string) (id.RoomID, error) {
 	user, err := c.bridge.GetUserByMXID(ctx, name)
 	if err != nil {
-		return err
+		return "", err
 	}
 	room, err := user.GetManagementRoom(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	_, err = c.bridge.Bot.SendMessage(ctx, room, event.EventMessage, &event.Content{
 		Parsed: &event.MessageEventContent{MsgType: event.MsgNotice, Body: text, Mentions: &event.Mentions{}},
 	}, nil)
-	return err
+	return room, err
 }

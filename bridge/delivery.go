@@ -192,5 +192,5 @@ func (c *Connector) Disk(ctx context.Context, low bool, free uint64) {
 	if low {
 		text = textDiskAlarm(free, uint64(c.config.Delivery.MinFreeDisk))
 	}
-	c.tellAdministrators(ctx, text)
+	c.tellAdministrators(ctx, text, nil)
 }

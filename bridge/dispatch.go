@@ -97,6 +97,7 @@ func (c *Client) messageArrived(ctx context.Context, e network.MessageEvent) err
 	case network.Remove:
 		return c.removalArrived(ctx, msg, content)
 	}
+	c.keepProof(ctx, e)
 	var failure error
 	meta := c.meta(ctx, bridgev2.RemoteEventMessageUpsert, msg.ID.Conversation, msg.ID.Sender)
 	meta.CreatePortal = true

@@ -93,17 +93,21 @@ func textFileMissing(kind network.MediaKind, reason string) string {
 
 // Message requests, blocks and reports.
 const (
-	textNoRequest        = "There is no message request in this room that waits for an answer."
-	textRequestAccepted  = "Accepted. They see from now on what you have read."
-	textRequestDeclined  = "Declined. You will hear nothing more of this person, and they are not told. Use `unblock` to change your mind."
-	textBlockUsage       = "Usage: `$cmdprefix block <phone number>`, or `$cmdprefix block` in the room of the person."
-	textUnblockUsage     = "Usage: `$cmdprefix unblock <phone number>`, or `$cmdprefix unblock` in the room of the person."
-	textBlocked          = "You will hear nothing more of %s: what they send is thrown away unread. They are not told, and still see that their messages were delivered. Use `unblock` to end this."
-	textBlockedAlready   = "You hear nothing of %s already."
-	textUnblocked        = "You hear of %s again. What was sent meanwhile is gone."
-	textNotBlocked       = "You have not blocked %s."
-	textReportUsage      = "Usage: `$cmdprefix report <what happened>`. Your words, your name and the account of the person in this room go to the administrators of this server. Messages are not added."
-	textReported         = "Your report is with the administrators of this server. If you want to hear nothing more of this person, use `block`."
+	textNoRequest              = "There is no message request in this room that waits for an answer."
+	textRequestAccepted        = "Accepted. They see from now on what you have read."
+	textRequestDeclined        = "Declined. You will hear nothing more of this person, and they are not told. Use `unblock` to change your mind."
+	textBlockUsage             = "Usage: `$cmdprefix block <phone number>`, or `$cmdprefix block` in the room of the person."
+	textUnblockUsage           = "Usage: `$cmdprefix unblock <phone number>`, or `$cmdprefix unblock` in the room of the person."
+	textBlocked                = "You will hear nothing more of %s: what they send is thrown away unread. They are not told, and still see that their messages were delivered. Use `unblock` to end this."
+	textBlockedAlready         = "You hear nothing of %s already."
+	textUnblocked              = "You hear of %s again. What was sent meanwhile is gone."
+	textNotBlocked             = "You have not blocked %s."
+	textReportUsage            = "Usage: `$cmdprefix report <what happened>`. Your words, your name and the account of the person in this room go to the administrators of this server. As a reply to a message of the last days on Messenger, that message goes along, with what shows Messenger who sent it; otherwise no messages are added."
+	textReported               = "Your report is with the administrators of this server. If you want to hear nothing more of this person, use `block`."
+	textReportedWithMessage    = "The message that you replied to has gone along, with what shows who sent it."
+	textReportedWithoutMessage = "The message that you replied to has not gone along: nothing is kept here, or not any more, that would show who sent it."
+	// textProofFileName is the name of the file that administrators get.
+	textProofFileName    = "reported message.json"
 	textNobodyToReportTo = "The configuration of this bridge names no administrator who could read your report. Please write to whoever runs your server."
 )
 

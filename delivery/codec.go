@@ -27,6 +27,7 @@ type (
 		ReplyTo string          `json:"reply_to,omitempty"`
 		Alias   string          `json:"alias,omitempty"`
 		Name    string          `json:"name,omitempty"`
+		Proof   []byte          `json:"proof,omitempty"`
 
 		Quote       string   `json:"quote,omitempty"`
 		Mentions    []string `json:"mentions,omitempty"`
@@ -61,7 +62,7 @@ func encodeEvent(event network.Event) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		message.Alias, message.Name = e.SenderAlias.String(), e.SenderName
+		message.Alias, message.Name, message.Proof = e.SenderAlias.String(), e.SenderName, e.Proof
 		stored.Message = message
 	case network.IdentityEvent:
 		stored.Identity = e.Person.String()
@@ -108,7 +109,7 @@ func (s *storedMessage) event() (network.Event, error) {
 		return nil, err
 	}
 	alias, err := parseOptional(s.Alias)
-	return network.MessageEvent{Message: message, SenderAlias: alias, SenderName: s.Name}, err
+	return network.MessageEvent{Message: message, SenderAlias: alias, SenderName: s.Name, Proof: s.Proof}, err
 }
 
 func (s *storedReceipt) event() (network.Event, error) {

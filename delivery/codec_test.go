@@ -14,7 +14,7 @@ func everyEvent() []network.Event {
 	full := text(anna, "A", "hällo\x00\n")
 	full.Message.Time = time.UnixMilli(1_700_000_000_123)
 	full.Message.ReplyTo = &reply
-	full.SenderAlias, full.SenderName = network.Phone("+4915110000001"), "Anna"
+	full.SenderAlias, full.SenderName, full.Proof = network.Phone("+4915110000001"), "Anna", []byte{0, 1}
 	unsupported, undecryptable := text(bob, "B", ""), text(anna, "C", "")
 	unsupported.Message.Content, undecryptable.Message.Content = network.Unsupported{Type: "poll"}, network.Undecryptable{}
 	file, reaction := text(anna, "D", ""), text(bob, "E", "")

@@ -141,6 +141,14 @@ func (s *Secret) lock(payload []byte, row ...string) []byte {
 	return s.seal.Seal(out, nonce, payload, digest(nil, row))
 }
 
+// Seal seals what else is kept of messages for one row, as the journal's payloads are sealed; Unseal opens it.
+func (d *Delivery) Seal(payload []byte, row ...string) []byte { return d.secret.lock(payload, row...) }
+
+// Unseal opens what Seal has sealed for the same row.
+func (d *Delivery) Unseal(sealed []byte, row ...string) ([]byte, error) {
+	return d.secret.unlock(sealed, row...)
+}
+
 // unlock opens a payload that lock has sealed for the same row.
 func (s *Secret) unlock(sealed []byte, row ...string) ([]byte, error) {
 	head := 1 + s.seal.NonceSize()

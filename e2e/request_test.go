@@ -1,7 +1,16 @@
 package e2e
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/json"
+	"slices"
+
 	"github.com/stretchr/testify/require"
+	"maunium.net/go/mautrix/event"
+
+	"causeway/e2e/client"
+	"causeway/network"
 )
 
 // Somebody whom the user does not know asks to write, and sees nothing of the user's reading before the user accepts.
@@ -58,6 +67,19 @@ func reportAndBlock(w *world) {
 	room.WaitForNotice("with the administrators")
 	admin.WaitForNotice(alice.client.UserID().String(), anna.conversation(), "they sell things that do not exist")
 
+	anna.Says(alice, "buy this, or else")
+	threat := room.WaitForMessage(anna, "buy this, or else")
+	room.sends(event.EventMessage, &event.MessageEventContent{
+		MsgType: event.MsgText, Body: "!cw report they threaten me", RelatesTo: (&event.RelatesTo{}).SetReplyTo(threat.ID),
+	})
+	admin.WaitForNotice(alice.client.UserID().String(), "they threaten me")
+	if w.side.network == network.Messenger {
+		room.WaitForNotice("has gone along", "who sent it")
+		admin.hasProof("buy this, or else")
+	} else {
+		room.WaitForNotice("has not gone along")
+	}
+
 	alice.Command("block " + anna.identifier())
 	alice.WaitForNotice("nothing more of", "still see that their messages were delivered")
 	lost := anna.Says(alice, "are you there?")
@@ -66,5 +88,32 @@ func reportAndBlock(w *world) {
 	alice.WaitForNotice("you hear of")
 	anna.Says(alice, "hello again")
 	room.WaitForMessage(anna, "hello again")
-	require.Equal(w.t, []string{"hello again"}, room.Texts(anna))
+	require.Equal(w.t, []string{"buy this, or else", "hello again"}, room.Texts(anna))
+}
+
+// hasProof waits for the file that shows who sent a message, and checks it as the network's abuse desk would.
+func (u *matrixUser) hasProof(text string) {
+	w := u.house.world
+	w.t.Helper()
+	var line client.Line
+	r := &room{Room: u.bot.Room, user: u}
+	r.waitFor("the reported message", func() bool {
+		lines := u.bot.Lines()
+		at := slices.IndexFunc(lines, func(line client.Line) bool { return line.Content.MsgType == event.MsgFile })
+		if at >= 0 {
+			line = lines[at]
+		}
+		return at >= 0
+	})
+	var proof struct {
+		Key     []byte `json:"franking_key"`
+		Tag     []byte `json:"franking_tag"`
+		Message []byte `json:"message_application"`
+	}
+	require.NoError(w.t, json.Unmarshal(r.download(line.Content.URL), &proof))
+	mac := hmac.New(sha256.New, proof.Key)
+	mac.Write(proof.Message)
+	require.Len(w.t, proof.Key, 32)
+	require.True(w.t, hmac.Equal(proof.Tag, mac.Sum(nil)), "the tag is that of the message")
+	require.Contains(w.t, string(proof.Message), text)
 }

@@ -64,7 +64,10 @@ type codec struct {
 	account *wire.Account
 }
 
-var _ wire.Codec = (*codec)(nil)
+var (
+	_ wire.Codec  = (*codec)(nil)
+	_ wire.Prover = (*codec)(nil)
+)
 
 // NewMessageID implements [wire.Codec] by the function of the same name.
 func (*codec) NewMessageID(seed []byte) string { return NewMessageID(seed) }
@@ -90,6 +93,9 @@ func (c *codec) Encode(ctx context.Context, message network.Message) (out wire.O
 	out.Plaintext, err = c.payload.Encode(message, file)
 	return out, err
 }
+
+// Proof implements [wire.Prover].
+func (c *codec) Proof(in wire.Incoming) []byte { return c.payload.Proof(in.Plaintext, in.Franking) }
 
 // Decode reads a message.
 func (c *codec) Decode(in wire.Incoming, self, peer network.Address) (network.Content, *network.MessageID, error) {

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 
 	"go.mau.fi/whatsmeow/proto/waCommon"
@@ -27,6 +28,8 @@ type Payload interface {
 	Encode(message network.Message, file wire.SealedMedia) ([]byte, error)
 	// Decode reads a message and checks the franking tag that came beside it. Errors wrap [wire.ErrContent].
 	Decode(plaintext, tag []byte, self, peer network.Address) (network.Content, *network.MessageID, error)
+	// Proof is what shows Messenger that the sender of a message sent just this: what the tag was made of, and the tag.
+	Proof(plaintext, tag []byte) []byte
 }
 
 const (
@@ -120,6 +123,27 @@ func (v3) Decode(plaintext, tag []byte, self, peer network.Address) (network.Con
 	}
 	quote := application.GetMetadata().GetQuotedMessage()
 	return content, wire.Quoted(quote.GetStanzaID(), quote.GetParticipant(), self, peer), nil
+}
+
+// franked is a proof in the form in which it is handed over; whom to, and how, is not known. // assumed: U18
+type franked struct {
+	FrankingKey        []byte `json:"franking_key"`
+	FrankingTag        []byte `json:"franking_tag"`
+	MessageApplication []byte `json:"message_application"`
+}
+
+// Proof implements [Payload]. Its JSON has the bytes in base64.
+func (v3) Proof(plaintext, tag []byte) []byte {
+	raw, err := openTransport(plaintext)
+	if err != nil {
+		return nil
+	}
+	application, err := openApplication(raw, tag)
+	if err != nil {
+		return nil
+	}
+	proof, _ := json.Marshal(franked{application.GetMetadata().GetFrankingKey(), tag, raw}) // bytes alone never fail
+	return proof
 }
 
 // openTransport opens the outermost envelope, whose device lists are not looked at.

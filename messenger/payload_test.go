@@ -2,6 +2,7 @@ package messenger
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -129,6 +130,18 @@ func TestDecodeRemoval(t *testing.T) {
 	content, _, err := v3{}.Decode(plaintext, tag, self, peer)
 	require.NoError(t, err)
 	require.Equal(t, network.Remove{Target: network.MessageID{Conversation: peer, Sender: peer, ID: "1"}}, content)
+}
+
+// What is handed over with a report holds against the tag that came with the message.
+func TestProof(t *testing.T) {
+	plaintext, tag := newParts(said("what was said")).seal(t)
+	var proof franked
+	require.NoError(t, json.Unmarshal(v3{}.Proof(plaintext, tag), &proof))
+	require.Equal(t, tag, proof.FrankingTag)
+	require.Equal(t, proof.FrankingTag, authenticate(proof.FrankingKey, proof.MessageApplication))
+	require.Contains(t, string(proof.MessageApplication), "what was said")
+	require.Nil(t, v3{}.Proof(plaintext, make([]byte, 32)), "of a tag that is not the message's")
+	require.Nil(t, v3{}.Proof([]byte("hi"), tag))
 }
 
 func TestDecodeIgnoresDeviceLists(t *testing.T) {

@@ -12,6 +12,9 @@ type MessageEvent struct {
 	SenderAlias Address
 	// SenderName is the name that came with the message; mostly empty in third-party chats.
 	SenderName string
+	// Proof shows the network later that the sender sent just this, for reports. It is opaque, holds the message, and is
+	// empty where the network has none.
+	Proof []byte
 }
 
 // ReceiptKind tells how far a message got.

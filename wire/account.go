@@ -61,6 +61,12 @@ type Codec interface {
 	Decode(in Incoming, self, peer network.Address) (network.Content, *network.MessageID, error)
 }
 
+// Prover is a codec of messages that come with a proof of what their sender sent.
+type Prover interface {
+	// Proof is what to hand over with a report about a message that Decode has read.
+	Proof(in Incoming) []byte
+}
+
 // Account is a third-party account on a network: a [network.Client] for all that the
 // networks share, which a [Service] completes.
 type Account struct {

@@ -43,6 +43,9 @@ func (r receiver) ReceiveMessage(ctx context.Context, in Incoming) error {
 			event.Message.Content = network.Unsupported{Type: unknownKind, Payload: in.Plaintext}
 		}
 		event.Message.Content = r.openable(event.Message.Content)
+		if prover, ok := r.service.Codec.(Prover); ok && refused == nil {
+			event.Proof = prover.Proof(in)
+		}
 	}
 	if err = r.login.Handler(ctx, event); err != nil {
 		return notContent(err)
