@@ -74,21 +74,24 @@ func (r *runner) suffer(ctx context.Context, l *life, phase Phase) error {
 	return err
 }
 
-// sufferAll plays the faults of the phases from the given one on in one life of the bridge, and returns the first that is none.
-func (r *runner) sufferAll(ctx context.Context, phases []Phase) (rest []Phase, err error) {
-	err = r.inPeace(ctx, func(l *life) error {
-		if err := r.await(ctx, "the bridge", func() bool { return stage.Ready(l.process) }); err != nil {
+// endure plays a fault in a life of its own, so that no wait of an earlier one reaches into it.
+func (r *runner) endure(ctx context.Context, phase Phase) error {
+	return r.inPeace(ctx, func(l *life) error {
+		if err := r.await(ctx, "the bridge", func() bool { return stage.Ready(l.process) && r.allConnected() }); err != nil {
 			return err
 		}
-		for len(phases) > 0 && phases[0].Fault != nil {
-			if err := r.suffer(ctx, l, phases[0]); err != nil {
-				return err
-			}
-			phases = phases[1:]
-		}
-		return nil
+		return r.suffer(ctx, l, phase)
 	})
-	return phases, err
+}
+
+// allConnected says whether the bridge is connected for all users.
+func (r *runner) allConnected() bool {
+	for _, u := range r.users {
+		if !r.connected(u) {
+			return false
+		}
+	}
+	return true
 }
 
 // judge holds the verdict against what is expected of each fault.

@@ -97,17 +97,16 @@ func Run(ctx context.Context, options Options, phases []Phase) (result *Result, 
 	return r.result, save(filepath.Join(options.Dir, "record.json"), record)
 }
 
-// playAll plays the phases, faults that follow each other in one life.
+// playAll plays the phases.
 func (r *runner) playAll(ctx context.Context, phases []Phase) (err error) {
 	for _, phase := range phases {
 		r.talk.mixes[phase.Name] = mixOf(phase)
 	}
-	for len(phases) > 0 {
-		if phases[0].Fault != nil {
-			phases, err = r.sufferAll(ctx, phases)
+	for _, phase := range phases {
+		if phase.Fault != nil {
+			err = r.endure(ctx, phase)
 		} else {
-			err = r.play(ctx, phases[0])
-			phases = phases[1:]
+			err = r.play(ctx, phase)
 		}
 		if err != nil {
 			return err
