@@ -17,6 +17,9 @@ import (
 // runEnv has the storms run; each takes half a minute.
 const runEnv = "CAUSEWAY_TEST_CRASH"
 
+// postgresEnv names the variable with the URL of a PostgreSQL server for tests; without it they use SQLite.
+const postgresEnv = "CAUSEWAY_TEST_POSTGRES"
+
 func TestPhasesHaveTheirShareOfDeaths(t *testing.T) {
 	for lines, kills := range map[int]int{1: 2, 20: 2, 100: 5, 200: 10, 2000: 10} {
 		phases := AtPoints([]string{failpoint.InboxCommitted, failpoint.FrontAnswered}, lines)

@@ -18,6 +18,8 @@ type Fault struct {
 	Tells bool
 	// Allows is what may be found in a run with it and why, at most once for each strike.
 	Allows checker.Kind
+	// TalkOn says that recovery may take until somebody says something more, which people do.
+	TalkOn bool
 	// Engine is the only database that it can happen to, "sqlite" or "postgres"; empty is both.
 	Engine string
 	// mix is what people say meanwhile, text in both directions if it is zero.
@@ -68,6 +70,9 @@ func (r *runner) suffer(ctx context.Context, l *life, phase Phase) error {
 		r.problem("%s never struck", fault.Name)
 	}
 	r.result.Struck[phase.Name] = times
+	if fault.TalkOn {
+		r.talk.speak(ctx, phase.Name, len(r.chats), r.chats)
+	}
 	err = r.arrive(ctx, phase)
 	r.options.note("%s: %d lines, struck %d times, %d missing, %.1f s, the last %.1f s after its end",
 		phase.Name, phase.Lines, times, r.talk.missing(phase.Name, r.gone), time.Since(began).Seconds(), time.Since(ended).Seconds())

@@ -50,8 +50,8 @@ func homeserverFaults() []Fault {
 		refusing("M_FORBIDDEN, a few times", homeserver.Fault{Kind: homeserver.Forbidden, Path: sends, Count: fewTimes}),
 		refusing("M_NOT_FOUND, a few times", homeserver.Fault{Kind: homeserver.NotFound, Path: sends, Count: fewTimes}),
 		refusing("M_TOO_LARGE, a few times", homeserver.Fault{Kind: homeserver.TooLarge, Path: sends, Count: fewTimes}),
-		refusing("M_UNKNOWN_TOKEN", homeserver.Fault{Kind: homeserver.UnknownToken, Path: sends}),
-		withFiles(refusing("no media repository", homeserver.Fault{Kind: homeserver.Status500, Path: uploads})),
+		talkingOn(refusing("M_UNKNOWN_TOKEN", homeserver.Fault{Kind: homeserver.UnknownToken, Path: sends})),
+		withFiles(refusing("no media repository", homeserver.Fault{Kind: homeserver.Status500, Path: uploads, Match: byGhost})),
 		pushing("a transaction again", homeserver.PushTwice),
 		pushing("a transaction twice at once", homeserver.PushTwiceAtOnce),
 		pushing("events again in another transaction", homeserver.PushRepeated),
@@ -83,6 +83,15 @@ func oneGhost(name string, fault homeserver.Fault) Fault {
 		}
 		return nil, errNoGhost
 	}}
+}
+
+// byGhost matches what the bridge does as one of its ghosts.
+func byGhost(r *http.Request) bool { return r.URL.Query().Has("user_id") }
+
+// talkingOn is for faults after which the bridge waits long, unless the homeserver shows that it is there.
+func talkingOn(fault Fault) Fault {
+	fault.TalkOn = true
+	return fault
 }
 
 func withFiles(fault Fault) Fault {
