@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,11 +30,14 @@ type link struct {
 	device *store.Device
 	lib    *whatsmeow.Client
 	// ctx is what handlers run in.
-	ctx context.Context
+	ctx    context.Context
+	cancel context.CancelFunc
 	// halted: nothing more is taken from this connection.
 	halted atomic.Bool
 	ready  chan struct{}
 	failed chan error
+	// tasks run beside the handler, and end with the connection.
+	tasks sync.WaitGroup
 }
 
 // Connect starts the connection and returns, see [network.Client].
@@ -153,8 +157,7 @@ func (c *Client) serve(ctx context.Context) error {
 	}
 	// The connection outlives ctx by a moment, so that what was taken is acknowledged.
 	connCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	l := &link{owner: c, own: own, device: device, ctx: connCtx, ready: make(chan struct{}), failed: make(chan error, 1)}
+	l := &link{owner: c, own: own, device: device, ctx: connCtx, cancel: cancel, ready: make(chan struct{}), failed: make(chan error, 1)}
 	l.lib = c.store.library(device, c.cfg.Log)
 	l.lib.AddEventHandlerWithSuccessStatus(l.take)
 	defer l.close()
@@ -204,6 +207,8 @@ func (l *link) close() {
 	l.halted.Store(true)
 	l.owner.taking.Unlock()
 	l.lib.Disconnect()
+	l.cancel()
+	l.tasks.Wait()
 }
 
 // fail ends the connection with a reason; the first one counts.

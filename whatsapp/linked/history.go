@@ -30,6 +30,39 @@ type historyRef struct {
 
 // historyCame takes the notice of a piece of history, and tells the phone that it was taken.
 func (l *link) historyCame(ctx context.Context, e *events.Message, piece *waE2E.HistorySyncNotification) error {
+	switch piece.GetSyncType() {
+	case waE2E.HistorySyncType_PUSH_NAME, waE2E.HistorySyncType_NON_BLOCKING_DATA:
+		l.tasks.Go(func() { l.readPeople(ctx, piece) })
+	case waE2E.HistorySyncType_INITIAL_STATUS_V3: // status posts of the past
+	default:
+		if err := l.handPiece(ctx, e, piece); err != nil {
+			return err
+		}
+	}
+	if err := l.lib.SendProtocolMessageReceipt(ctx, e.Info.ID, types.ReceiptTypeHistorySync); err != nil {
+		l.owner.cfg.Log.Debug().Err(err).Msg("The phone was not told that history was taken")
+	}
+	return nil
+}
+
+// readPeople reads a piece that has no conversations, but says of people what the login should know. If it fails, their
+// names come with their next messages.
+func (l *link) readPeople(ctx context.Context, piece *waE2E.HistorySyncNotification) {
+	err := guarded(func() error {
+		file, err := l.pieceFile(ctx, piece)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		return (&pastReader{link: l, limit: l.owner.cfg.HistoryLimit}).overview(ctx, file)
+	})
+	if err != nil {
+		l.owner.cfg.Log.Debug().Err(err).Msg("What the phone says of people was not read")
+	}
+}
+
+// handPiece hands over the notice of a piece that has conversations.
+func (l *link) handPiece(ctx context.Context, e *events.Message, piece *waE2E.HistorySyncNotification) error {
 	raw, err := proto.Marshal(piece)
 	if err != nil {
 		return fmt.Errorf("failed to keep a notice of history: %w", err)
@@ -39,17 +72,10 @@ func (l *link) historyCame(ctx context.Context, e *events.Message, piece *waE2E.
 		return fmt.Errorf("failed to keep a notice of history: %w", err)
 	}
 	kind := piece.GetSyncType()
-	err = l.hand(ctx, network.HistoryEvent{
+	return l.hand(ctx, network.HistoryEvent{
 		ID: wire.Clean(e.Info.ID), Reference: reference, Progress: int(min(piece.GetProgress(), 100)), Time: e.Info.Timestamp,
 		Recent: kind == waE2E.HistorySyncType_INITIAL_BOOTSTRAP || kind == waE2E.HistorySyncType_RECENT,
 	})
-	if err != nil {
-		return err
-	}
-	if err = l.lib.SendProtocolMessageReceipt(ctx, e.Info.ID, types.ReceiptTypeHistorySync); err != nil {
-		l.owner.cfg.Log.Debug().Err(err).Msg("The phone was not told that history was taken")
-	}
-	return nil
 }
 
 // ReadHistory reads a piece of history, see [network.History]. It is read twice: what it says of people

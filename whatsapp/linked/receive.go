@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"go.mau.fi/whatsmeow/appstate"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 
@@ -118,10 +119,23 @@ func (l *link) connected(ctx context.Context) {
 	if err := l.lib.SendPresence(ctx, state); err != nil {
 		l.owner.cfg.Log.Debug().Err(err).Msg("The account's presence was not sent")
 	}
+	l.tasks.Go(func() { l.catchUp(ctx) })
 	select {
 	case <-l.ready:
 	default:
 		close(l.ready)
+	}
+}
+
+// catchUp fetches the shared state of which nothing has come: a connection may have ended in the middle of that.
+func (l *link) catchUp(ctx context.Context) {
+	if key, err := l.device.AppStateKeys.GetLatestAppStateSyncKeyID(ctx); err != nil || key == nil {
+		return // the phone sends the keys first, and the library fetches the state then
+	}
+	for _, part := range appstate.AllPatchNames {
+		if err := l.lib.FetchAppState(ctx, part, false, true); err != nil {
+			l.owner.cfg.Log.Debug().Err(err).Str("part", string(part)).Msg("The shared state was not fetched")
+		}
 	}
 }
 
