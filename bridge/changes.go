@@ -29,7 +29,13 @@ func (c *Client) HandleMatrixEdit(ctx context.Context, msg *bridgev2.MatrixEdit)
 		if err != nil {
 			return err
 		}
-		return c.hand(ctx, work, content, target)
+		correction, err := c.handOver(ctx, work, content, target)
+		if err != nil {
+			return err
+		}
+		metadataOf(msg.Portal).Corrected(correction, *target)
+		c.remember(ctx, msg.Portal)
+		return nil
 	})
 }
 

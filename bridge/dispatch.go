@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"go.mau.fi/util/ptr"
 
 	"maunium.net/go/mautrix/bridgev2"
 	bridgedb "maunium.net/go/mautrix/bridgev2/database"
@@ -112,6 +113,9 @@ func (c *Client) messageArrived(ctx context.Context, e network.MessageEvent) err
 		ConvertMessageFunc: func(
 			ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, msg network.Message,
 		) (*bridgev2.ConvertedMessage, error) {
+			if msg.ReplyTo != nil {
+				msg.ReplyTo = ptr.Ptr(metadataOf(room).Original(*msg.ReplyTo))
+			}
 			return c.convertQuietly(ctx, room, intent, msg, &failure)
 		},
 	})
@@ -209,7 +213,12 @@ func (c *Client) typingArrived(ctx context.Context, e network.TypingEvent) error
 
 func (c *Client) identityChanged(ctx context.Context, e network.IdentityEvent) error {
 	return c.inRoom(ctx, e.Person, func(ctx context.Context, room *bridgev2.Portal) {
-		c.say(ctx, room, textIdentityChanged(c.connector.nameOf(ctx, e.Person)))
+		name := c.connector.nameOf(ctx, e.Person)
+		if c.setVerified(ctx, e.Person, "") {
+			c.say(ctx, room, textVerifiedChanged(name))
+			return
+		}
+		c.say(ctx, room, textIdentityChanged(name))
 	})
 }
 

@@ -205,10 +205,4 @@ func TestEditsOfOthersAreRefused(t *testing.T) {
 	err := c.HandleMatrixEdit(t.Context(), edit)
 	require.ErrorContains(t, err, errNotHere.Error())
 	require.Empty(t, far.taken)
-
-	own := network.MessageID{Conversation: anna, Sender: self, ID: "B"}
-	edit.EditTarget = &bridgedb.Message{ID: portal.MessageID(own), Room: room.PortalKey}
-	require.NoError(t, c.HandleMatrixEdit(t.Context(), edit))
-	require.Equal(t, network.Text{Body: "✏️ Correction: other words"}, far.taken[0].Content)
-	require.Equal(t, &own, far.taken[0].ReplyTo)
 }

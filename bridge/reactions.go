@@ -40,10 +40,14 @@ func (c *Client) reactionArrived(ctx context.Context, msg network.Message, react
 	}
 	meta := c.meta(ctx, kind, msg.ID.Conversation, msg.ID.Sender)
 	meta.Timestamp = msg.Time
+	shownAs := &simplevent.Reaction{EventMeta: meta, TargetMessage: portal.MessageID(reaction.Target), Emoji: emoji}
 	if !c.linked() {
-		meta.PreHandleFunc = c.learnReactions
+		shownAs.PreHandleFunc = func(ctx context.Context, room *bridgev2.Portal) {
+			shownAs.TargetMessage = portal.MessageID(metadataOf(room).Original(reaction.Target))
+			c.learnReactions(ctx, room)
+		}
 	}
-	return c.queue(&simplevent.Reaction{EventMeta: meta, TargetMessage: portal.MessageID(reaction.Target), Emoji: emoji})
+	return c.queue(shownAs)
 }
 
 // learnReactions notes that the other side knows reactions, and tells the room.

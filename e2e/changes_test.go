@@ -80,6 +80,16 @@ func (p *person) hearsReaction() *meta.HeardReaction {
 	return heard.Reaction
 }
 
+// correctionIsOne: in the room a correction is one with the message that it corrects.
+func correctionIsOne(w *world, room *room, anna *person, correction meta.Heard, said id.EventID) {
+	_, err := anna.Reply(correction, "noon is fine")
+	require.NoError(w.t, err)
+	require.Equal(w.t, said, room.WaitForMessage(anna, "noon is fine").Content.RelatesTo.GetReplyTo())
+	_, err = anna.React(correction, "👍")
+	require.NoError(w.t, err)
+	room.waitFor("the reaction at the message that was edited", func() bool { return room.stands(anna, said, "👍") })
+}
+
 // changesFromMatrix: edits and removals arrive as such, or as words.
 func changesFromMatrix(w *world) {
 	alice := w.MatrixUser("alice").Enlisted()
@@ -94,7 +104,9 @@ func changesFromMatrix(w *world) {
 	if w.side.can.Edits {
 		require.Equal(w.t, original.ID, anna.HearsText(alice, "at noon").Edited)
 	} else {
-		require.Equal(w.t, original.ID, anna.HearsText(alice, "✏️ Correction: at noon").ReplyTo)
+		correction := anna.HearsText(alice, "✏️ Correction: at noon")
+		require.Equal(w.t, original.ID, correction.ReplyTo)
+		correctionIsOne(w, room, anna, correction, said)
 	}
 	photo := pngBytes(w.t, 5)
 	picture := room.SendsFile(photo, "image/png", event.MessageEventContent{MsgType: event.MsgImage, Body: "the sae", FileName: "sea.png"})

@@ -42,6 +42,7 @@ func deliveryReceiptReachesThePhone(w *world) {
 	alice := w.MatrixUser("alice").Enlisted()
 	anna := w.Somebody("Anna").OptedIn()
 
+	alice.StartChat(anna)
 	messageID := anna.Says(alice, "have you got this?")
 	require.NoError(w.t, anna.WaitReceipt(w.soon(), messageID, "delivery"))
 }

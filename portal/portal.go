@@ -48,6 +48,8 @@ type Metadata struct {
 	Request Request `json:"request,omitempty"`
 	// Reactions says that the other side has sent one, and so knows them.
 	Reactions bool `json:"reactions,omitempty"`
+	// Corrections are the messages in which edits were sent lately, oldest first.
+	Corrections *Corrections `json:"corrections,omitempty"`
 	// Announce and Locked are the modes of a group, Left says that the login is not in it any more.
 	Announce bool `json:"announce,omitempty"`
 	Locked   bool `json:"locked,omitempty"`
