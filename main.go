@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // database.type: pgx
 	flag "maunium.net/go/mauflag"
@@ -41,8 +42,9 @@ const (
 
 func main() {
 	connector := bridge.New()
-	if path, asked := exampleAsked(os.Args[1:]); asked {
-		os.Exit(writeExample(connector, path))
+	args := parseArgs(os.Args[1:])
+	if args.example {
+		os.Exit(writeExample(connector, args.config))
 	}
 	if len(os.Args) > 1 && os.Args[1] == journalCommand {
 		os.Exit(journal(connector, os.Args[2:]))
@@ -50,6 +52,12 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] != "" && os.Args[1][0] != '-' {
 		fmt.Fprintf(os.Stderr, "causeway: unknown command %q; see causeway --help\n", os.Args[1])
 		os.Exit(exitUsage)
+	}
+	if args.start {
+		if err := checkFiles(os.Stderr, args.config, args.registration); err != nil {
+			fmt.Fprintf(os.Stderr, "causeway: %v\n", err)
+			os.Exit(exitConfig)
+		}
 	}
 	run(connector)
 }
@@ -64,6 +72,8 @@ func newProgram(connector *bridge.Connector) *mxmain.BridgeMain {
 }
 
 func run(connector *bridge.Connector) {
+	// database, journal, keys: nothing that the bridge writes is for others
+	syscall.Umask(0o077)
 	program := newProgram(connector)
 	accept := flag.Make().LongKey(acceptRestore).Default("false").
 		Usage("Start although the database was restored from a backup; all encrypted sessions begin anew").Bool()
@@ -83,35 +93,42 @@ func run(connector *bridge.Connector) {
 	program.Run()
 }
 
-// exampleAsked says whether the arguments ask for an example configuration and
-// nothing else that comes first, and where to write it. bridgev2 has the same
-// flag, and no way to change the defaults of what it writes.
-func exampleAsked(args []string) (path string, asked bool) {
+// asked is what the arguments ask for, as far as it is answered here.
+type asked struct {
+	config, registration string
+	// example asks for an example configuration, and nothing else comes first. bridgev2 has the same flag, and
+	// no way to change the defaults of what it writes.
+	example bool
+	// start asks for the bridge to run.
+	start bool
+}
+
+func parseArgs(args []string) asked {
 	set := flag.New(append([]string{"causeway"}, args...))
-	target := set.MakeFull("c", "config", "", "config.yaml").String()
+	config := set.MakeFull("c", "config", "", "config.yaml").String()
 	example := set.MakeFull("e", "generate-example-config", "", "false").Bool()
-	set.MakeFull("r", "registration", "", "").String()
+	registration := set.MakeFull("r", "registration", "", "registration.yaml").String()
 	first := []*bool{
 		set.MakeFull("v", "version", "", "false").Bool(),
 		set.MakeFull("h", "help", "", "false").Bool(),
 		set.Make().LongKey("version-json").Default("false").Bool(),
 	}
-	for _, other := range []string{"ignore-unsupported-database", "ignore-foreign-tables", "ignore-unsupported-server"} {
+	for _, other := range []string{
+		"ignore-unsupported-database", "ignore-foreign-tables", "ignore-unsupported-server", acceptRestore, acceptNewSecret,
+	} {
 		set.Make().LongKey(other).Default("false").Bool()
 	}
-	set.Make().LongKey(acceptRestore).Default("false").Bool()
-	set.Make().LongKey(acceptNewSecret).Default("false").Bool()
 	set.MakeFull("n", "no-update", "", "false").Bool()
-	set.MakeFull("g", "generate-registration", "", "false").Bool()
+	register := set.MakeFull("g", "generate-registration", "", "false").Bool()
 	if err := set.Parse(); err != nil {
-		return "", false
+		return asked{} // bridgev2 says what is wrong
 	}
 	for _, flag := range first {
 		if *flag {
-			return "", false
+			return asked{}
 		}
 	}
-	return *target, *example
+	return asked{config: *config, registration: *registration, example: *example, start: !*example && !*register}
 }
 
 // writeExample returns the exit status. A file that exists is never overwritten.
