@@ -19,6 +19,7 @@ import (
 	"maunium.net/go/mautrix/bridgev2/networkid"
 	"maunium.net/go/mautrix/event"
 
+	"causeway/admin"
 	"causeway/convert"
 	"causeway/database"
 	"causeway/delivery"
@@ -57,6 +58,8 @@ type Connector struct {
 	// restored says that the database turned out to be an older copy of itself.
 	restored bool
 	provider *interop.Provider
+	// window is the operator's listener, nil if there is none.
+	window   *admin.Server
 	products []product
 	// converter makes what a network takes of files; without ffmpeg it does less.
 	converter *convert.Converter
@@ -113,6 +116,9 @@ func (c *Connector) Start(ctx context.Context) error {
 		return fmt.Errorf("failed to start the provider: %w", err)
 	}
 	c.provider = provider
+	if err = c.openWindow(); err != nil {
+		return err
+	}
 	c.icons.upload(ctx, c.bridge)
 	return nil
 }
@@ -122,6 +128,7 @@ func (c *Connector) Stop() {
 	if c.provider != nil {
 		c.provider.Stop()
 	}
+	c.closeWindow()
 }
 
 // GetName implements [bridgev2.NetworkConnector]; rooms name their own network, see FillPortalBridgeInfo.

@@ -81,13 +81,15 @@ type Delivery struct {
 
 // counters are figures for the operator.
 type counters struct {
-	repeats, scans, reconciled, placeholders, quarantined, randomTransactions atomic.Int64
+	repeats, scans, reconciled, placeholders, quarantined, randomTransactions, shown, sent, failed atomic.Int64
 }
 
 // Figures is a reading of what delivery has done since its start.
 type Figures struct {
 	// Repeats were known already, Scans read a room in doubt, Reconciled found an effect there.
 	Repeats, Scans, Reconciled int64
+	// Shown have reached Matrix as they are; Sent have reached a network, Failed never will.
+	Shown, Sent, Failed int64
 	// Placeholders were shown for what could not be, Quarantined could not be shown at all.
 	Placeholders, Quarantined int64
 	// RandomTransactions were sent without an identity; for messages of a network that is a fault.
@@ -238,6 +240,7 @@ func (d *Delivery) Figures() Figures {
 	figures := Figures{
 		Repeats: c.repeats.Load(), Scans: c.scans.Load(), Reconciled: c.reconciled.Load(), Placeholders: c.placeholders.Load(),
 		Quarantined: c.quarantined.Load(), RandomTransactions: c.randomTransactions.Load(),
+		Shown: c.shown.Load(), Sent: c.sent.Load(), Failed: c.failed.Load(),
 	}
 	if d.writer != nil {
 		figures.Commits = d.writer.commits.Load()

@@ -285,6 +285,9 @@ func (in *Inbox) hold(ctx context.Context, row *database.InboxRow) verdict {
 func (in *Inbox) end(lane *inboxLane, row *database.InboxRow, how string) verdict {
 	done := *row
 	done.State, done.ErrorClass, done.DoneAt = database.InboxDone, how, in.d.now().UnixMilli()
+	if how == "" {
+		in.d.metrics.shown.Add(1)
+	}
 	if how == endPlaceholder {
 		in.d.metrics.placeholders.Add(1)
 	} else {

@@ -302,6 +302,9 @@ func (out *Outbox) end(row database.OutboxRow, state database.OutboxState, sent 
 	}
 	if state == database.OutboxSent {
 		row.Payload = nil // a failed one can be tried again
+		out.d.metrics.sent.Add(1)
+	} else {
+		out.d.metrics.failed.Add(1)
 	}
 	if row.Epoch != database.GivenBack {
 		out.flood.count(row.Author, -1)
