@@ -11,7 +11,7 @@ Data. {network} has its own data policy. To make you reachable, the bridge gives
 
 Spam. Spam and fraud may be more frequent in third-party chats. Be careful with people you do not know.
 
-What is missing. Disappearing messages, status and stickers do not exist here. You have one device on {network}, which is the bridge. History starts with the first message; nothing older is copied.
+What is missing. Disappearing messages and status do not exist here. On WhatsApp there are no stickers either, and what was sent cannot be edited or deleted on the other side. You have one device on {network}, which is the bridge. History starts with the first message; nothing older is copied.
 
 Where. Third-party chats are available only to people in the European Economic Area, and only with people who have a number of that region. You will be asked for your country, and must say so if you move away.
 

@@ -71,8 +71,10 @@ func annaSays(heard meta.Heard, turn int) answer {
 		"I have to catch my tram. Write again!",
 	}
 	switch asked := strings.ToLower(heard.Text); {
-	case heard.Media != nil:
+	case heard.Media != nil && heard.Media.Kind == meta.Image:
 		return answer{react: "😍", text: "How beautiful!"}
+	case heard.Media != nil:
+		return answer{react: "👍", text: "Thank you, I will look at it on the tram."}
 	case strings.Contains(asked, "photo"), strings.Contains(asked, "picture"):
 		return answer{file: &meta.Media{Kind: meta.Image, Bytes: sunset(), Caption: "From my window, *just now*", Width: sunsetWidth, Height: sunsetHeight}}
 	case strings.Contains(asked, "voice"):
