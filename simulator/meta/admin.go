@@ -69,9 +69,19 @@ func (n *Network) adminHandler() http.Handler {
 		"POST /admin/users/{jid}/region":       a.person(a.region),
 		"POST /admin/users/{jid}/identity":     a.person(a.identity),
 		"GET /admin/users/{jid}/devices":       a.person(a.devices),
-		"POST /admin/mock-phone/scan-qr":       a.scanQR,
-		"POST /admin/mock-phone/link-code":     a.linkCode,
-		"POST /admin/mock-phone/unlink":        a.unlink,
+		"GET /admin/users/{jid}/state":         a.person(a.state),
+		"POST /admin/users/{jid}/profile":      a.person(a.profileOf),
+		"POST /admin/users/{jid}/group":        a.person(a.createGroup),
+		"GET /admin/groups":                    a.groups,
+		"GET /admin/groups/{gid}":              a.group,
+
+		"POST /admin/users/{jid}/group/{gid}/{action}": a.person(a.changeGroup),
+
+		"POST /admin/mock-phone/history":   a.history,
+		"POST /admin/mock-phone/app-state": a.appState,
+		"POST /admin/mock-phone/scan-qr":   a.scanQR,
+		"POST /admin/mock-phone/link-code": a.linkCode,
+		"POST /admin/mock-phone/unlink":    a.unlink,
 	} {
 		mux.Handle(pattern, call)
 	}

@@ -55,10 +55,14 @@ type sendCall struct {
 	Size      int          `json:"size"`
 	Seconds   int          `json:"seconds"`
 	Misbehave Misbehaviour `json:"misbehave"`
+	chatCall
 }
 
 // action is what a call asks a person to do, once or several times.
 func (c sendCall) action(p *Person) (func() (string, error), error) {
+	if say, found := c.chatAction(p); found {
+		return say, nil
+	}
 	switch c.Kind {
 	case "text":
 		return func() (string, error) { return p.Say(c.To, c.Text) }, nil
@@ -94,13 +98,16 @@ func (c sendCall) media(p *Person) (Media, error) {
 		Duration: time.Duration(c.Seconds) * time.Second, Misbehave: c.Misbehave}
 	form, err := m.Kind.form()
 	if err != nil {
-		return m, fmt.Errorf("kind %q: want text, reply, link_preview, reaction, edit, unsend or a kind of file", c.Kind)
+		return m, fmt.Errorf("kind %q: want text, reply, link_preview, reaction, edit, unsend, a kind of file, or a kind of chats within WhatsApp", c.Kind)
 	} else if c.Size < 0 || c.Size > maxBlob {
 		return m, fmt.Errorf("size: want 0 to %d bytes", maxBlob)
 	}
 	var seed int64
 	p.n.random(func(r *rand.Rand) { seed = r.Int63() })
-	m.Bytes = SampleFile(orElse(m.MIME, form.mime), c.Size, seed)
+	m.Bytes, m.ViewOnce, m.Animated = SampleFile(orElse(m.MIME, form.mime), c.Size, seed), c.ViewOnce, c.Animated
+	if m.Animated {
+		m.Bytes = SampleAnimation(seed)
+	}
 	return m, nil
 }
 

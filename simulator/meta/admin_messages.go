@@ -63,8 +63,10 @@ func (a *admin) receipt(p *Person, r *http.Request) (any, error) {
 		return body, refused(p.Deliver(body.ID))
 	case "read":
 		return body, refused(p.Read(body.ID))
+	case "played":
+		return body, refused(p.acknowledge(body.ID, "played"))
 	default:
-		return nil, fmt.Errorf("type %q: want delivery or read", body.Type)
+		return nil, fmt.Errorf("type %q: want delivery, read or played", body.Type)
 	}
 }
 
@@ -99,6 +101,18 @@ type heardInfo struct {
 	Media        *mediaInfo `json:"media,omitempty"`
 	PreviewURL   string     `json:"preview_url,omitempty"`
 	PreviewTitle string     `json:"preview_title,omitempty"`
+
+	// The rest is of chats within WhatsApp.
+	Chat      string   `json:"chat,omitempty"`
+	FromMe    bool     `json:"from_me,omitempty"`
+	Device    uint16   `json:"device,omitempty"`
+	Mentions  []string `json:"mentions,omitempty"`
+	Forwarded bool     `json:"forwarded,omitempty"`
+	ViewOnce  bool     `json:"view_once,omitempty"`
+	VoteIn    string   `json:"vote_in,omitempty"`
+	Options   []string `json:"options,omitempty"`
+	Location  string   `json:"location,omitempty"`
+	Cards     []string `json:"cards,omitempty"`
 }
 
 // inbox shows what the phone decrypted after the first ?since= messages. It waits up to
@@ -119,7 +133,7 @@ func (a *admin) inbox(p *Person, r *http.Request) (any, error) {
 	messages := []heardInfo{}
 	for _, h := range p.Heard()[min(since, len(p.Heard())):] {
 		messages = append(messages, heardInfo{From: h.From, DisplayName: h.DisplayName, ID: h.ID, Kind: h.Kind, Text: h.Text,
-			ReplyTo: h.ReplyTo, ReplyFrom: h.ReplyFrom, ReplyText: h.ReplyText, Time: h.Time}.with(h))
+			ReplyTo: h.ReplyTo, ReplyFrom: h.ReplyFrom, ReplyText: h.ReplyText, Time: h.Time}.with(h).within(h))
 	}
 	receipts := []map[string]any{}
 	for _, receipt := range p.Receipts() {

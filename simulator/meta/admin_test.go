@@ -172,11 +172,11 @@ func TestAdminPeople(t *testing.T) {
 		{at + "/opt-in", `{"integrator":12}`, 400},
 		{at + "/lookup", map[string]any{"integrator": 12, "external_id": "nobody@example.eu"}, 409},
 		{at + "/send", map[string]string{"to": "nobody@example.eu", "text": "hi"}, 409},
-		{at + "/send", map[string]string{"kind": "poll"}, 400},
+		{at + "/send", map[string]string{"kind": "dance"}, 400},
 		{at + "/send", map[string]any{"repeat": 0}, 400},
 		{at + "/send", map[string]string{"kind": "reply", "to_id": "unheard"}, 404},
 		{at + "/receipt", map[string]string{"id": "unheard", "type": "read"}, 404},
-		{at + "/receipt", map[string]string{"id": "unheard", "type": "played"}, 400},
+		{at + "/receipt", map[string]string{"id": "unheard", "type": "danced"}, 400},
 		{at + "/typing", map[string]string{"to": "x", "state": "thinking"}, 400},
 		{at + "/region", map[string]string{"country": "Germany"}, 400},
 	} {

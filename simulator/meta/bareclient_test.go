@@ -25,7 +25,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // world is a network, one provider with a key set, and its clients.
 type world struct {

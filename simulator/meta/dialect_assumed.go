@@ -19,8 +19,8 @@ const (
 	modeProxy  = "proxy"
 )
 
-// clientRevision is the version of the web client that the start page names.
-const clientRevision = 1023456789
+// clientRevision is the version of the web client that the start page names; it is ahead of every real one.
+const clientRevision = 1_999_999_999
 
 // outsideEEA stands for the rest of the world; every other public address counts as inside. assumed: U5
 const outsideEEA = "198.51.100.0/24"

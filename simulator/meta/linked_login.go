@@ -6,6 +6,7 @@ import (
 
 	"go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waWa6"
+	"go.mau.fi/whatsmeow/types"
 )
 
 // admitWhatsApp lets a linked device in, or lets a new one show codes.
@@ -43,12 +44,11 @@ func (n *Network) admitWhatsApp(c *connection, payload *waWa6.ClientPayload, sta
 // turnsAway tells whether the server refuses a client whatever it is, by the faults that are set.
 func (n *Network) turnsAway(payload *waWa6.ClientPayload, account string) (reason int, extra binary.Attrs) {
 	version := payload.GetUserAgent().GetAppVersion()
-	if f := n.strikes(FaultOutdated, about("login", "", account)); f != nil {
-		if f.Params["always"] != "" || version.GetTertiary() < clientRevision {
-			return failOutdated, nil
-		}
+	who := about("login", "", account, account+"@"+types.DefaultUserServer, "+"+account)
+	if n.strikesIf(FaultOutdated, who, func(f Fault) bool { return f.Params["always"] != "" || version.GetTertiary() < clientRevision }) {
+		return failOutdated, nil
 	}
-	if f := n.strikes(FaultLogin, about("login", "", account)); f != nil {
+	if f := n.strikes(FaultLogin, who); f != nil {
 		extra = binary.Attrs{}
 		for _, key := range []string{"code", "expire", "message", "logout_message_header", "logout_message_subtext"} {
 			if value := f.Params[key]; value != "" {
