@@ -61,12 +61,16 @@ func TestProcessPrintsItsAddressesAndStopsOnSignals(t *testing.T) {
 		require.NoError(t, json.NewDecoder(resp.Body).Decode(&served))
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, printed, served)
+		authority, err := os.ReadFile(printed.CAFile)
+		require.NoError(t, err)
+		require.Contains(t, string(authority), "BEGIN CERTIFICATE")
 
 		require.NoError(t, cmd.Process.Signal(signal))
 		rest, err := io.ReadAll(lines)
 		require.NoError(t, err)
 		require.Empty(t, rest, "one line and no more")
 		require.NoError(t, cmd.Wait(), diagnostics.String())
+		require.NoFileExists(t, printed.CAFile)
 	}
 }
 
@@ -74,6 +78,8 @@ func TestRefusedCommandLines(t *testing.T) {
 	for name, args := range map[string][]string{
 		"not loopback":    {"--chat", "0.0.0.0:0"},
 		"a name":          {"--enlistment", "example.org:80"},
+		"TLS off host":    {"--tls", "192.0.2.1:0"},
+		"proxy off host":  {"--proxy", "192.0.2.1:0"},
 		"admin off host":  {"--admin", "192.0.2.1:0"},
 		"unknown profile": {"--profile", "wild"},
 		"unknown flag":    {"--speed", "1"},
@@ -92,7 +98,7 @@ func TestRefusedCommandLines(t *testing.T) {
 func TestHelp(t *testing.T) {
 	var out, diagnostics bytes.Buffer
 	require.ErrorIs(t, run(t.Context(), []string{"--help"}, &out, &diagnostics), flag.ErrHelp)
-	for _, want := range []string{"-seed", "-profile", "-chat", "-enlistment", "-admin", "loopback", "/admin/info"} {
+	for _, want := range []string{"-seed", "-profile", "-chat", "-enlistment", "-admin", "-tls", "-proxy", "-ca-file", "loopback", "/admin/info", "scan-qr"} {
 		require.Contains(t, diagnostics.String(), want)
 	}
 }
