@@ -27,6 +27,7 @@ import (
 	"causeway/network"
 	"causeway/portal"
 	"causeway/puppet"
+	"causeway/whatsapp/linked"
 )
 
 // maxConnecting is how many logins connect at the same time after a start.
@@ -61,6 +62,8 @@ type Connector struct {
 	// window is the operator's listener, nil if there is none.
 	window   *admin.Server
 	products []product
+	// links has the keys of linked accounts, nil unless they are offered.
+	links *linked.Store
 	// converter makes what a network takes of files; without ffmpeg it does less.
 	converter *convert.Converter
 	// connecting has a place for each login that is connecting.
@@ -117,6 +120,9 @@ func (c *Connector) Start(ctx context.Context) error {
 	}
 	c.provider = provider
 	if err = c.openWindow(); err != nil {
+		return err
+	}
+	if err = c.openLinks(ctx); err != nil {
 		return err
 	}
 	c.icons.upload(ctx, c.bridge)

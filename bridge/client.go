@@ -199,12 +199,7 @@ func (c *Client) settle(ctx context.Context) {
 func (c *Client) IsLoggedIn() bool {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	for _, end := range []error{network.ErrWithdrawn, network.ErrNotEnlisted, network.ErrUnlinked} {
-		if errors.Is(c.state.Err, end) {
-			return false
-		}
-	}
-	return true
+	return !errors.Is(c.state.Err, network.ErrWithdrawn) && !errors.Is(c.state.Err, network.ErrNotEnlisted)
 }
 
 // LogoutRemote ends the account: rooms close, the network forgets the user, keys are erased.

@@ -120,11 +120,18 @@ func (c *Connector) refuseLogin(args []string, admin bool) (string, bool) {
 	flows := c.GetLoginFlows()
 	asked := func(id string) bool { return len(args) > 0 && strings.EqualFold(args[0], id) }
 	listed := slices.ContainsFunc(flows, func(f bridgev2.LoginFlow) bool { return asked(f.ID) })
-	known := slices.ContainsFunc(c.products, func(p product) bool { return asked(p.flow) })
-	if len(flows) == 0 || known && !listed {
-		return textNoFlows(c.config.Interop.Missing(), c.config.Interop.Enabled, admin), true
+	known := slices.IndexFunc(c.products, func(p product) bool { return asked(p.flow) })
+	switch {
+	case len(flows) > 0 && (known < 0 || listed):
+		return "", false
+	case known >= 0 && c.products[known].linked():
+		return replyOf(errLinkedOff, c.products[known].network).Error(), true
 	}
-	return "", false
+	text := textNoFlows(c.config.Interop.Missing(), c.config.Interop.Enabled, admin)
+	if c.config.Linked.Enabled {
+		text += " " + textInstead
+	}
+	return text, true
 }
 
 // startChat is bridgev2's command in our words: an answer that says what to do next, without an error's prefix.

@@ -48,6 +48,7 @@ func Compose(main *mxmain.BridgeMain) error {
 	main.Matrix.EventProcessor.PrependHandler(event.EventSticker, func(_ context.Context, sticker *event.Event) {
 		sticker.Mautrix.CheckpointSent = true
 	})
+	translatePolls(main)
 	main.Matrix.AS.HTTPClient.Jar = nil
 	main.Matrix.AS.HTTPClient.Transport = homeserverTransport(main.Matrix.AS.HTTPClient.Transport)
 	return nil

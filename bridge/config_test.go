@@ -121,7 +121,16 @@ func TestExampleTunesBridgev2s(t *testing.T) {
 func TestFlowsNeedAnAgreement(t *testing.T) {
 	c := New()
 	c.config = decode(t, networkExample)
+	require.Len(t, c.GetLoginFlows(), 2, "one's own account needs none")
+	_, refused := c.refuseLogin([]string{"whatsapp-qr"}, false)
+	require.False(t, refused)
+	text, refused := c.refuseLogin([]string{"whatsapp-interop"}, false)
+	require.True(t, refused)
+	require.Contains(t, text, "`login whatsapp-qr`", "what works today")
+	c.config.Linked.Enabled = false
 	require.Empty(t, c.GetLoginFlows())
+	text, _ = c.refuseLogin([]string{"whatsapp-qr"}, false)
+	require.Contains(t, text, "turned off")
 
 	c.config.Interop.Config = interop.Config{
 		Enabled: true, Integrator: interop.IntegratorConfig{ID: 12}, ChatURL: "ws://127.0.0.1:1/ws/chat",
@@ -130,7 +139,7 @@ func TestFlowsNeedAnAgreement(t *testing.T) {
 	require.NoError(t, c.config.Interop.Validate())
 	require.Len(t, c.GetLoginFlows(), 1)
 	require.Equal(t, "whatsapp-interop", c.GetLoginFlows()[0].ID)
-	_, refused := c.refuseLogin(nil, false)
+	_, refused = c.refuseLogin(nil, false)
 	require.False(t, refused)
 
 	c.config.Interop.Integrator.ID = 0
@@ -141,7 +150,7 @@ func TestFlowsNeedAnAgreement(t *testing.T) {
 		require.Contains(t, text, "no agreement with Meta")
 		require.NotContains(t, text, "network.interop", "keys are the administrator's business")
 	}
-	text, _ := c.refuseLogin(nil, true)
+	text, _ = c.refuseLogin(nil, true)
 	require.Contains(t, text, "network.interop.integrator.id")
 	require.NotContains(t, text, "chat_url", "only what is missing")
 }

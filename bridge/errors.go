@@ -64,7 +64,7 @@ func problems() []problem {
 		{is: network.ErrNoEncryption, code: "CW-1204", text: textNoEncryption, status: retriable, http: http.StatusBadGateway},
 		{is: network.ErrRegion, code: "CW-1205", text: textRegion, status: failed, http: http.StatusForbidden},
 
-		{is: errBadPoll, code: "CW-1313", text: textBadPoll, status: failed, http: http.StatusBadRequest},
+		{is: errBadPoll, code: "CW-1321", text: textBadPoll, status: failed, http: http.StatusBadRequest},
 		{is: errNotAGroup, code: "CW-1211", text: textNotAGroup, status: failed, http: http.StatusBadRequest},
 		{is: errOnlyPeople, code: "CW-1212", text: textOnlyPeople, status: failed, http: http.StatusBadRequest},
 		{is: errNoBan, code: "CW-1213", text: textNoBan, status: failed, http: http.StatusBadRequest},
@@ -74,7 +74,7 @@ func problems() []problem {
 		{is: network.ErrBadInvite, code: "CW-1209", text: textBadInvite, status: failed, http: http.StatusNotFound},
 		{is: network.ErrApproval, code: "CW-1210", text: textApproval, status: failed, http: http.StatusAccepted},
 		{is: network.ErrPrivacy, code: "CW-1214", text: textPrivacy, status: failed, http: http.StatusForbidden},
-		{is: network.ErrTooLate, code: "CW-1314", text: textTooLateChange, status: failed, http: http.StatusBadRequest},
+		{is: network.ErrTooLate, code: "CW-1322", text: textTooLateChange, status: failed, http: http.StatusBadRequest},
 		{is: network.ErrNoPicture, code: "CW-1215", text: textNoPicture, status: failed, http: http.StatusNotFound},
 
 		{is: network.ErrUnlinked, code: "CW-1601", text: textUnlinked, status: failed, http: http.StatusForbidden},

@@ -22,6 +22,8 @@ type LinkedConfig struct {
 	ContactNames ContactNames  `yaml:"contact_names"`
 	History      HistoryConfig `yaml:"history"`
 	Tags         TagsConfig    `yaml:"tags"`
+	// Online shows accounts as online while they are connected.
+	Online bool `yaml:"online"`
 	// PhoneOfflineWarning is how long a phone may be out of sight before its user is warned; zero never warns.
 	PhoneOfflineWarning interop.Duration `yaml:"phone_offline_warning"`
 }

@@ -10,6 +10,7 @@ import (
 
 	"causeway/network"
 	"causeway/portal"
+	"causeway/whatsapp/linked"
 )
 
 // pieceQueue is how many pieces of the past may have come unnoticed; they only set a clock back.
@@ -50,10 +51,35 @@ func (c *Client) announceLinked(ctx context.Context, room *bridgev2.Portal) {
 	c.remember(ctx, room)
 }
 
-// unlinkStray takes a device off an account that must not be linked after all.
-func (c *Connector) unlinkStray(ctx context.Context, p product, account network.Address) {
-	if err := p.forget(ctx, c, account); err != nil {
-		zerolog.Ctx(ctx).Err(err).Msg("Failed to take a stray link off an account")
+// unlinkStray takes a device off an account that must not be linked after all. If the network cannot be told, the device stays
+// in the phone's list until its owner removes it there; it has no keys any more.
+func (c *Connector) unlinkStray(ctx context.Context, account network.Address) {
+	ctx, cancel := context.WithTimeout(ctx, connectPatience)
+	defer cancel()
+	answered := make(chan network.ConnectionEvent, 1)
+	stray := linked.New(linked.Config{Self: account, Store: c.links, Log: *zerolog.Ctx(ctx), Handler: func(_ context.Context, e network.Event) error {
+		change, ok := e.(network.ConnectionEvent)
+		if !ok {
+			return network.ErrNotConnected // whatever comes for this device is not ours to take
+		}
+		if change.State == network.Connected || change.State == network.Refused {
+			select {
+			case answered <- change:
+			default:
+			}
+		}
+		return nil
+	}})
+	err := stray.Connect(ctx)
+	if err == nil {
+		select {
+		case <-answered:
+		case <-ctx.Done():
+		}
+		err = stray.Unlink(ctx)
+	}
+	if err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Msg("Failed to take a stray link off an account")
 	}
 }
 

@@ -59,7 +59,7 @@ func beginLinked(byCode bool) func(c *Connector, user *bridgev2.User, p product)
 			establish: func(ctx context.Context, account network.Person) (*bridgev2.UserLogin, error) {
 				return c.establishLinked(ctx, user, account)
 			},
-			undo: func(ctx context.Context, account network.Person) { c.unlinkStray(ctx, p, account.Address) },
+			undo: func(ctx context.Context, account network.Person) { c.unlinkStray(ctx, account.Address) },
 		}, nil
 	}
 }

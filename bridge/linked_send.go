@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,6 +30,10 @@ func (c *linkedClient) HandleMatrixMessage(ctx context.Context, msg *bridgev2.Ma
 func (c *linkedClient) deliver(ctx context.Context, msg *bridgev2.MatrixMessage) error {
 	if metadataOf(msg.Portal).Left {
 		return network.ErrNotMember
+	}
+	// what is written while there is no connection waits for the next one; an account that is not linked any more has none
+	if _, err := c.live(); errors.Is(err, network.ErrUnlinked) {
+		return network.ErrUnlinked
 	}
 	work := errand{room: msg.Portal, event: msg.Event, message: msg}
 	if !portal.IsFile(msg.Content) {

@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/rs/zerolog"
 
+	"causeway/interop"
 	"causeway/messenger"
 	"causeway/network"
 	"causeway/whatsapp"
+	"causeway/whatsapp/linked"
 	"causeway/wire"
 )
 
@@ -21,6 +24,8 @@ func products() []product {
 	return []product{
 		interopProduct("whatsapp-interop", network.WhatsApp, newWhatsApp, whatsapp.NewMessageID),
 		interopProduct("messenger-interop", network.Messenger, newMessenger, messenger.NewMessageID),
+		linkedProduct("whatsapp-qr", textFlowQR, false),
+		linkedProduct("whatsapp-code", textFlowCode, true),
 	}
 }
 
@@ -31,6 +36,53 @@ func interopProduct(flow string, n network.Network, account func(wire.Login) net
 		offered: func(config *Config) bool { return config.Interop.Offers(n) },
 		about:   textFlow(n), begin: beginInterop,
 	}
+}
+
+// linkedProduct is a user's own WhatsApp account, linked by scanning a code or by typing one.
+func linkedProduct(flow, about string, byCode bool) product {
+	return product{
+		flow: flow, network: network.WhatsApp, kind: network.KindLID, open: openLinked, newID: whatsapp.NewMessageID,
+		offered: func(config *Config) bool { return config.Linked.Enabled },
+		about:   about, begin: beginLinked(byCode),
+		linker: func(c *Connector) (network.Linker, error) {
+			if c.links == nil {
+				return nil, interop.ErrNotStarted
+			}
+			return linked.NewLinker(c.links, c.bridge.Log.With().Str("component", "link").Logger()), nil
+		},
+		forget: func(ctx context.Context, c *Connector, self network.Address) error { return c.links.Forget(ctx, self) },
+	}
+}
+
+// openLinked opens a user's own account.
+func openLinked(ctx context.Context, c *Client) (network.Client, error) {
+	config := c.connector.config
+	if c.connector.links == nil || !config.Linked.Enabled {
+		return nil, errLinkedOff
+	}
+	return linked.New(linked.Config{
+		Self: c.self, Store: c.connector.links, ReadReceipts: config.Receipts.Read, Online: config.Linked.Online,
+		PhoneAwayAfter: time.Duration(config.Linked.PhoneOfflineWarning), Handler: c.take,
+		Log: zerolog.Ctx(ctx).With().Str("component", string(c.self.Network)).Logger(),
+	}), nil
+}
+
+// openLinks opens the keys of all linked accounts.
+func (c *Connector) openLinks(ctx context.Context) (err error) {
+	if !c.config.Linked.Enabled {
+		return nil
+	}
+	endpoint, err := c.config.Endpoint.wire()
+	if err != nil {
+		return err
+	}
+	c.links, err = linked.Open(ctx, c.db, linked.Options{
+		Endpoint: endpoint, DeviceName: c.config.Linked.DeviceName, Log: c.bridge.Log.With().Str("component", "linked").Logger(),
+	})
+	if err != nil {
+		return fmt.Errorf("failed to open the keys of linked accounts: %w", err)
+	}
+	return nil
 }
 
 // openInterop opens third-party accounts, of which the networks need the same things.

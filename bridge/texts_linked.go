@@ -24,6 +24,7 @@ const (
 	textLinkScanned    = "Your phone has taken the code. Linking takes some seconds."
 	textLinkPermission = "Your phone has scanned the code but does not allow linked devices yet: agree to that on the phone, and scan the code again."
 	textLinkedNow      = "Linked to {account}. Your chats appear as messages come; older ones follow if your phone sends them. Find people with `search` or `start-chat`, and chats with `list`."
+	textInstead        = "What works here is your own WhatsApp account: `login whatsapp-qr`."
 	textLinkOff        = "Logging in to one's own WhatsApp account is turned off on this server."
 	textLinkTaken      = "This WhatsApp account is linked by another user of this server already. The new link was taken off again."
 )
@@ -36,7 +37,7 @@ const (
 	textLinkTimeout     = "Nobody used the code in time, and nothing was linked. Start again with `login`."
 	textWrongAccount    = "Another WhatsApp account was linked than the one to be linked again. Nothing was changed; use `login` if you want it in addition."
 	textForeignEndpoint = "This login was made on another network than the one that the server is configured for (a simulated one, or the real one), so it is not used. Ask your administrator."
-	textTooLateChange   = "This message is too old for that: WhatsApp lets messages be edited for 15 minutes and deleted for everybody for about two and a half days."
+	textTooLateChange   = "This message is too old for that: {network} lets messages be edited for some minutes only, and deleted for everybody for some days."
 	textForbidden       = "Only an administrator of the group may do this."
 	textNotMember       = "You are not a member of this group, or not any more. The room stays readable."
 	textUnknownGroup    = "There is no such group on WhatsApp."
@@ -97,6 +98,7 @@ const (
 	textHistoryFailed   = "A part of the older messages could not be fetched (%s). What came is shown."
 	textPhoneAway       = "Your phone was last seen by WhatsApp on %s. After about 14 days without it WhatsApp logs this server out: open WhatsApp on your phone once."
 	textPhoneBack       = "WhatsApp has seen your phone again."
+	textPollEnded       = "The poll has ended."
 	textSeePhone        = "WhatsApp on your phone"
 	textOmitted         = "There was a %s, which this version does not show. See it in WhatsApp on your phone. You are told this once only."
 )

@@ -33,6 +33,15 @@ type Reaction struct {
 	Key    string
 }
 
+// Event is anything that happened in a room's timeline, state aside.
+type Event struct {
+	ID      id.EventID
+	Type    string
+	Sender  id.UserID
+	Time    time.Time
+	Content json.RawMessage
+}
+
 // Room is a room as its user's client sees it.
 type Room struct {
 	ID id.RoomID
@@ -44,6 +53,7 @@ type Room struct {
 	reactions  map[id.EventID]Reaction
 	redacted   map[id.EventID]bool
 	events     map[id.EventID]bool
+	timeline   []Event
 	receipts   map[id.UserID][]id.EventID
 	typing     []id.UserID
 }
@@ -71,7 +81,20 @@ func (r *Room) Reactions() map[id.EventID]Reaction {
 	return maps.Clone(r.reactions)
 }
 
-// Redacted says whether an event was redacted.
+// Events are those of a type that stand in the timeline, in the server's order.
+func (r *Room) Events(kind string) []Event {
+	r.client.mu.Lock()
+	defer r.client.mu.Unlock()
+	var found []Event
+	for _, evt := range r.timeline {
+		if evt.Type == kind && !r.redacted[evt.ID] {
+			found = append(found, evt)
+		}
+	}
+	return found
+}
+
+// Redacted says whether an event was taken out of the room.
 func (r *Room) Redacted(eventID id.EventID) bool {
 	r.client.mu.Lock()
 	defer r.client.mu.Unlock()

@@ -70,6 +70,11 @@ func (r *Room) takeAll(events []*event.Event) {
 
 func (r *Room) takeOne(evt *event.Event) {
 	content := evt.Content.VeryRaw
+	if evt.StateKey == nil && evt.ID != "" {
+		r.timeline = append(r.timeline, Event{
+			ID: evt.ID, Type: evt.Type.Type, Sender: evt.Sender, Time: time.UnixMilli(evt.Timestamp), Content: content,
+		})
+	}
 	switch {
 	case evt.StateKey != nil:
 		r.state[stateKey{evt.Type.Type, *evt.StateKey}] = content
