@@ -131,10 +131,12 @@ func (r reader) content(ctx context.Context, e *events.Message, own network.Mess
 	wrap.viewOnce = wrap.viewOnce || e.IsViewOnce
 	wrap.lottie = wrap.lottie || e.IsLottieSticker
 	found, err := r.changing(ctx, e, message, own)
-	if err != nil || found.content != nil || found.chat != nil {
+	if err != nil || found.chat != nil {
 		return found, err
 	}
-	found = r.plainContent(ctx, message, own, wrap)
+	if found.content == nil {
+		found = r.plainContent(ctx, message, own, wrap)
+	}
 	if media, isFile := found.content.(network.Media); isFile && len(media.Reference) == 0 {
 		found.content = network.Unsupported{Type: string(media.Kind) + " without a file", See: onPhone}
 	}

@@ -74,7 +74,7 @@ func silentPart(field protoreflect.Name) bool {
 	switch field {
 	case "messageContextInfo", "senderKeyDistributionMessage", "fastRatchetKeySenderKeyDistributionMessage", "protocolMessage",
 		"stickerSyncRmrMessage", "botPlatformRegistrationSuccessMessage", "groupRootKeyShare", "rootSecretDistributeMessage",
-		"statusNotificationMessage", "chat", "deviceSentMessage", "keepInChatMessage", "messageHistoryBundle", "messageHistoryNotice",
+		"statusNotificationMessage", "statusLinkPreviewMetadata", "chat", "deviceSentMessage", "keepInChatMessage", "messageHistoryBundle", "messageHistoryNotice",
 		"placeholderMessage":
 		return true
 	}
@@ -121,7 +121,7 @@ func kindName(field protoreflect.Name) string {
 		"pinInChatMessage": "pinned message", "pollResultSnapshotMessage": "result of a poll", "pollResultSnapshotMessageV3": "result of a poll",
 		"pollAddOptionMessage": "new option of a poll", "stickerPackMessage": "sticker pack", "musicMessage": "piece of music",
 		"newsletterAdminInviteMessage": "invitation to run a channel", "newsletterFollowerInviteMessageV2": "invitation to a channel",
-		"newsletterAdminProfileMessage": "post of a channel's administrator", "requestPhoneNumberMessage": "request for your phone number",
+		"newsletterAdminProfileMessage": "post of a channel's administrator", "newsletterAdminProfileStatusMessage": "post of a channel's administrator", "requestPhoneNumberMessage": "request for your phone number",
 		"statusMentionMessage": "mention in a status post", "groupStatusMentionMessage": "mention in a status post",
 		"groupStatusMessage": "status post of a group", "groupStatusMessageV2": "status post of a group", "statusAddYours": "status post",
 		"statusQuotedMessage": "answer to a status post", "statusQuestionAnswerMessage": "answer to a status post",
