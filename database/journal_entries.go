@@ -63,7 +63,7 @@ const (
 	dropEndedMatrix = `UPDATE cw_mx_inbox SET state = 'done', error_class = 'dropped', done_at = $3, raw = NULL WHERE bridge_id = $1 AND seq = $2 AND state = 'quarantined'`
 	retryEndedInbox = `UPDATE cw_inbox SET state = 'new', attempts = 0, deaths = 0, hold_until = $3, done_at = 0, error_class = '',
 		epoch = CASE WHEN state = 'held' THEN epoch ELSE 0 END
-		WHERE bridge_id = $1 AND seq = $2 AND payload IS NOT NULL AND (state = 'quarantined' OR state = 'held' AND hold_until <> -1 OR state = 'done' AND error_class = 'placeholder')`
+		WHERE bridge_id = $1 AND seq = $2 AND payload IS NOT NULL AND (state = 'quarantined' OR state = 'held' AND hold_until <> 9223372036854775807 OR state = 'done' AND error_class = 'placeholder')`
 	retryEndedOutbox = `UPDATE cw_outbox SET state = 'ready', attempts = 0, created_at = $3, done_at = 0, reported = false, epoch = 0 WHERE bridge_id = $1 AND seq = $2 AND state = 'failed' AND payload IS NOT NULL`
 	retryEndedMatrix = `UPDATE cw_mx_inbox SET state = 'new', attempts = 0, done_at = 0, error_class = '' WHERE bridge_id = $1 AND seq = $2 AND state = 'quarantined' AND raw IS NOT NULL`
 )

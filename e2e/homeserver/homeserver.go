@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"maunium.net/go/mautrix"
@@ -138,6 +139,12 @@ func (s *Server) Register(ctx context.Context, localpart, password string) (*mau
 
 // Tail is the end of the homeserver's log.
 func (s *Server) Tail() string { return s.process.Tail() }
+
+// Freeze lets the homeserver neither answer nor refuse anything, as a machine that is overloaded, until [Server.Thaw].
+func (s *Server) Freeze() error { return syscall.Kill(s.process.PID(), syscall.SIGSTOP) }
+
+// Thaw lets it go on where it was.
+func (s *Server) Thaw() error { return syscall.Kill(s.process.PID(), syscall.SIGCONT) }
 
 // Stop ends the homeserver and removes its data. Stop the bridge first.
 func (s *Server) Stop() error {
