@@ -23,9 +23,11 @@ import (
 )
 
 const (
-	// filePatience bounds the fetching of one file, and idlePatience the wait for its next byte.
-	filePatience = 10 * time.Minute
+	// filePatience bounds the fetching of one file in all its tries, as everything that comes after it waits, and idlePatience
+	// the wait for its next byte. After slowFile the room is told.
+	filePatience = 5 * time.Minute
 	idlePatience = 60 * time.Second
+	slowFile     = 30 * time.Second
 	// fileTries is how often a file is asked for, and filePause the wait between.
 	fileTries = 3
 	filePause = 3 * time.Second
@@ -146,13 +148,15 @@ var (
 func (c *Client) fetchPatiently(
 	ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, media network.Media,
 ) (file portal.Uploaded, err error) {
+	until := time.Now().Add(filePatience)
+	defer c.tellSlow(ctx, room)()
 	for try := 1; ; try++ {
-		file, err = c.fetch(ctx, room, intent, media)
+		file, err = c.fetch(ctx, until, room, intent, media)
 		var ofNetwork bridgev2.CallbackError
 		if err == nil || lasting(err) != "" || !errors.As(err, &ofNetwork) || errors.Is(err, network.ErrNotConnected) || ctx.Err() != nil {
 			return file, err
 		}
-		if try == fileTries {
+		if try == fileTries || time.Now().After(until) {
 			return file, fmt.Errorf("%w: %w", errGivenUp, err)
 		}
 		if !sleep(ctx, filePause) {
@@ -161,12 +165,28 @@ func (c *Client) fetchPatiently(
 	}
 }
 
+// tellSlow tells the room of a file that takes long, as everything that comes after it waits. What it returns ends the watch.
+func (c *Client) tellSlow(ctx context.Context, room *bridgev2.Portal) (end func()) {
+	told := make(chan struct{})
+	clock := time.AfterFunc(slowFile, func() {
+		defer close(told)
+		c.say(ctx, room, textFileSlow)
+	})
+	return func() {
+		if !clock.Stop() {
+			<-told
+		}
+	}
+}
+
 // fetch streams a file from the network to the homeserver, and learns from its bytes what it is.
-func (c *Client) fetch(ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, media network.Media) (portal.Uploaded, error) {
+func (c *Client) fetch(
+	ctx context.Context, until time.Time, room *bridgev2.Portal, intent bridgev2.MatrixAPI, media network.Media,
+) (portal.Uploaded, error) {
 	if media.Size > portal.MaxFile {
 		return portal.Uploaded{}, fmt.Errorf("declared as %d bytes: %w", media.Size, network.ErrTooLarge)
 	}
-	ctx, cancel := context.WithTimeout(ctx, filePatience)
+	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	clock := time.AfterFunc(idlePatience, cancel)
 	defer clock.Stop()

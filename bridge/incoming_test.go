@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -36,6 +37,8 @@ type repository struct {
 	types []string
 	// refuse is the answer to every upload, nil to take it.
 	refuse error
+	// said are the notices of the bot.
+	said []string
 	// give is what a download answers.
 	give []byte
 }
@@ -61,6 +64,13 @@ func (r *repository) UploadMediaStream(
 	}
 	uri, key, err := r.UploadMedia(context.Background(), "", data, result.FileName, result.MimeType)
 	return uri, key, err
+}
+
+func (r *repository) SendMessage(
+	_ context.Context, _ id.RoomID, _ event.Type, content *event.Content, _ *bridgev2.MatrixSendExtra,
+) (*mautrix.RespSendEvent, error) {
+	r.said = append(r.said, content.Parsed.(*event.MessageEventContent).Body)
+	return &mautrix.RespSendEvent{}, nil
 }
 
 func (r *repository) UploadMedia(_ context.Context, _ id.RoomID, data []byte, name, mime string) (id.ContentURIString, *event.EncryptedFileInfo, error) {
@@ -96,6 +106,7 @@ func receiving(t *testing.T) (*Client, *bridgev2.Portal, *repository) {
 	t.Helper()
 	homeserver := &repository{dir: t.TempDir()}
 	room := &bridgev2.Portal{Portal: &bridgedb.Portal{PortalKey: portal.Key(anna, self), MXID: "!room:test"}}
+	room.Bridge = &bridgev2.Bridge{Bot: homeserver}
 	return newClient(New(), nil, self, product{}), room, homeserver
 }
 
@@ -218,6 +229,35 @@ func TestFileThatStops(t *testing.T) {
 		require.Equal(t, textFileMissing(network.Video, textFileFailed), converted.Parts[0].Content.Body)
 	})
 }
+
+// One that drips goes on, but not for ever, and the room knows why nothing else comes.
+func TestFileThatDrips(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, room, homeserver := receiving(t)
+		began := time.Now()
+		converted, err := c.convertIncoming(t.Context(), room, homeserver, arrived(network.Media{
+			Kind: network.Video, Open: func(ctx context.Context) (io.ReadCloser, error) { return dripping{ctx}, nil },
+		}))
+		require.NoError(t, err)
+		require.Equal(t, textFileMissing(network.Video, textFileFailed), converted.Parts[0].Content.Body)
+		require.InDelta(t, filePatience, time.Since(began), float64(filePause+time.Second))
+		require.Equal(t, []string{textFileSlow}, homeserver.said)
+	})
+}
+
+// dripping gives a byte now and then until its context ends.
+type dripping struct{ ctx context.Context }
+
+func (d dripping) Read(p []byte) (int, error) {
+	select {
+	case <-time.After(idlePatience / 2):
+		return copy(p, "x"), nil
+	case <-d.ctx.Done():
+		return 0, d.ctx.Err()
+	}
+}
+
+func (dripping) Close() error { return nil }
 
 // stalled gives no byte until its context ends.
 type stalled struct{ ctx context.Context }

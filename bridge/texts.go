@@ -79,6 +79,7 @@ const (
 const (
 	textKeepsCopy      = "Deleted for you only: the other side keeps their copy."
 	textSentAsDocument = "This was sent as a document, as this server could not convert it to what the network shows in place."
+	textFileSlow       = "A file is on its way that takes long. What was sent after it comes when it is here, or when it is given up after five minutes."
 	textFileGone       = "it is not on the network any more"
 	textFileBroken     = "it arrived damaged"
 	textFileTooLarge   = "it is too large"
