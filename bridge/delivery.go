@@ -17,6 +17,7 @@ import (
 	"causeway/delivery"
 	"causeway/network"
 	"causeway/portal"
+	"causeway/wire"
 )
 
 // exitFenced is the exit status of a process whose database another one has taken over.
@@ -81,10 +82,15 @@ func sqlitePath(db dbutil.Config) string {
 	return strings.TrimPrefix(strings.TrimPrefix(path, "file:"), "//")
 }
 
-// renew ends all Signal sessions, as those of a restored database would use keys a second time.
+// renew ends all Signal sessions, as those of a restored database would use keys a second time, and replaces the keys that
+// others begin sessions with.
 func (c *Connector) renew(ctx context.Context) error {
 	c.restored = true
-	return c.db.DeleteSignalSessions(ctx)
+	logins, err := c.db.ForgetSignalSessions(ctx)
+	for _, login := range logins {
+		err = errors.Join(err, wire.RotateSignedPrekey(ctx, c.db.SignalStore(login)))
+	}
+	return err
 }
 
 // tellRestored says to every user that the database is an older copy of itself.

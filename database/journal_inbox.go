@@ -69,8 +69,18 @@ const (
 	countHeldQuery        = `SELECT COUNT(*) FROM cw_inbox WHERE bridge_id = $1 AND state = 'held'`
 	overdueInboxQuery     = `SELECT DISTINCT chat_id, receiver FROM cw_inbox WHERE bridge_id = $1 AND state = 'held' AND hold_until < $2`
 	openOverdueInboxQuery = `UPDATE cw_inbox SET state = 'new' WHERE bridge_id = $1 AND state = 'held' AND hold_until < $2`
-	inboxByStateQuery     = `SELECT ` + inboxColumns + ` FROM cw_inbox WHERE bridge_id = $1 AND state = $2 ORDER BY seq LIMIT $3`
+	unsettledInboxQuery   = `SELECT EXISTS (SELECT 1 FROM cw_inbox
+		WHERE bridge_id = $1 AND chat_id = $2 AND receiver = $3 AND state IN ('new', 'retry') AND (epoch <> $4 OR attempts > 0))`
+	inboxByStateQuery = `SELECT ` + inboxColumns + ` FROM cw_inbox WHERE bridge_id = $1 AND state = $2 ORDER BY seq LIMIT $3`
 )
+
+// InboxUnsettled says whether a lane has open rows that may have had their effect: in an earlier epoch, or in a try that failed.
+func (j *Journal) InboxUnsettled(ctx context.Context, lane InboxLane, epoch int64) (unsettled bool, err error) {
+	if err = j.db.QueryRow(ctx, unsettledInboxQuery, j.bridgeID, lane.Chat, lane.Receiver, epoch).Scan(&unsettled); err != nil {
+		return false, fmt.Errorf("failed to look for unsettled inbox rows: %w", err)
+	}
+	return unsettled, nil
+}
 
 // AddInbox stores an event. It returns false if its identity is known already, in whatever state.
 func (j *Journal) AddInbox(ctx context.Context, r InboxRow) (bool, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.mau.fi/util/random"
 	"maunium.net/go/mautrix"
+	"maunium.net/go/mautrix/bridgev2/networkid"
 	"maunium.net/go/mautrix/event"
 	"maunium.net/go/mautrix/id"
 
@@ -196,6 +197,15 @@ func (c *creations) find(ctx context.Context, pending database.PendingRoom) (id.
 // Ready says whether a room's events can be handled: it is known to bridgev2, or nobody is creating it.
 func (m *Matrix) Ready(ctx context.Context, room id.RoomID) (bool, error) {
 	return m.rooms.settled(ctx, room)
+}
+
+// Portal names the conversation of a room.
+func (m *Matrix) Portal(ctx context.Context, room id.RoomID) (key networkid.PortalKey, known bool, err error) {
+	portal, err := m.Bridge.GetPortalByMXID(ctx, room)
+	if portal == nil || err != nil {
+		return key, false, err
+	}
+	return portal.PortalKey, true, nil
 }
 
 // settled says whether a room is none of those that are being created.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 	"maunium.net/go/mautrix/appservice"
 	"maunium.net/go/mautrix/event"
 	"maunium.net/go/mautrix/id"
+
+	"causeway/network"
 )
 
 const hsToken = "the homeserver's token of at least 32 characters"
@@ -296,5 +299,32 @@ func TestEventsWaitUntilTheirRoomIsCreated(t *testing.T) {
 		bridge.handles(t, "$other")
 		bridge.change(func() { bridge.creating = "" })
 		bridge.handles(t, "$other", "$a", "$b")
+	})
+}
+
+// People react to what they see, and they see a message that a process has sent before its end and nobody knows of yet.
+func TestWhatRefersBackWaitsForWhatTheLastProcessLeft(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		first := boot(t, on, bridge)
+		take(t, first, text(anna, "A", "one"))
+		first.die()
+		var tries atomic.Int64
+		bridge.set(func() {
+			bridge.before = func(network.MessageEvent) error { tries.Add(1); return network.ErrTemporary }
+		})
+		second := boot(t, on, bridge)
+		reaction := strings.ReplaceAll(pushed("$reaction"), `"content":{`, `"content":{"m.relates_to":{"event_id":"$one"},`)
+		for i, body := range []string{pushed("$plain"), reaction} {
+			body = strings.ReplaceAll(body, "!r:hs", annasRoom)
+			require.Equal(t, http.StatusOK, put(openFront(second), fmt.Sprint(i), hsToken, body).Code)
+		}
+		require.NoError(t, second.Run(t.Context()))
+		t.Cleanup(second.die)
+		until(t, func() bool { return tries.Load() > 5 })
+		bridge.handles(t, "$plain")
+		bridge.set(func() { bridge.before = nil })
+		bridge.handles(t, "$plain", "$reaction")
+		bridge.shows(t, anna, "one")
 	})
 }

@@ -63,7 +63,7 @@ type lane[K comparable, R any] struct {
 	wake    chan struct{}
 	// doubt is what a worker knows of rows that may have had their effect (inbox only).
 	doubt doubt
-	// failing is since when the worker's current row has failed (inbox only).
+	// failing is since when the worker's current row has not ended although it was tried (inbox and Matrix events).
 	failing time.Time
 }
 

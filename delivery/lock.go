@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,6 +28,13 @@ var (
 
 // sqliteFull is the least of SQLite's synchronous levels at which a commit is on disk.
 const sqliteFull = 2
+
+// lockPatience is how long a lock on the database server may still be held by a process that has just died: the server
+// notices the end of its connection a moment later.
+const (
+	lockPatience = 4 * time.Second
+	lockRetry    = 100 * time.Millisecond
+)
 
 // lockCheck is how often a lock on the database server is looked after.
 const lockCheck = 2 * time.Second
@@ -60,13 +68,8 @@ func takeServerLock(ctx context.Context, db *database.Database, bridgeID string,
 	}
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte("causeway delivery " + bridgeID))
-	var taken bool
-	err = conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock(hashtextextended(current_schema(), $1))`, int64(hash.Sum64())).Scan(&taken)
-	if err != nil || !taken {
+	if err = awaitServerLock(ctx, conn, int64(hash.Sum64())); err != nil {
 		_ = conn.Close()
-		if err == nil {
-			err = ErrAlreadyRunning
-		}
 		return nil, err
 	}
 	watch, cancel := context.WithCancel(context.Background())
@@ -81,6 +84,24 @@ func takeServerLock(ctx context.Context, db *database.Database, bridgeID string,
 		_, _ = conn.ExecContext(context.Background(), `SELECT pg_advisory_unlock_all()`)
 		_ = conn.Close()
 	}, nil
+}
+
+// awaitServerLock takes the lock, within [lockPatience] or not at all.
+func awaitServerLock(ctx context.Context, conn *sql.Conn, key int64) error {
+	for deadline := time.Now().Add(lockPatience); ; {
+		var taken bool
+		err := conn.QueryRowContext(ctx, `SELECT pg_try_advisory_lock(hashtextextended(current_schema(), $1))`, key).Scan(&taken)
+		switch {
+		case err != nil:
+			return fmt.Errorf("failed to lock the database: %w", err)
+		case taken:
+			return nil
+		case time.Now().After(deadline):
+			return ErrAlreadyRunning
+		case !sleep(ctx, lockRetry):
+			return ctx.Err()
+		}
+	}
 }
 
 func watchLock(ctx context.Context, ping func(context.Context) error, lost func(error)) {

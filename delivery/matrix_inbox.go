@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"maunium.net/go/mautrix"
+	"maunium.net/go/mautrix/bridgev2/networkid"
 	"maunium.net/go/mautrix/event"
 	"maunium.net/go/mautrix/id"
 
@@ -23,6 +24,8 @@ const (
 	ephemeralAge = 30 * time.Second
 	// creationPatience is how long an event waits for the creation of its room to end.
 	creationPatience = 10 * time.Minute
+	// settledPatience is how long an event waits for its room to be known as people see it.
+	settledPatience = time.Minute
 	// ephemeralWaiting bounds how many of them wait; more are dropped.
 	ephemeralWaiting = 256
 )
@@ -31,6 +34,8 @@ const (
 type dispatcher interface {
 	// Ready says whether a room's events can be handled: not while the room is being created.
 	Ready(ctx context.Context, room id.RoomID) (bool, error)
+	// Portal names the conversation of a room; known is false for rooms that are none's.
+	Portal(ctx context.Context, room id.RoomID) (key networkid.PortalKey, known bool, err error)
 	// Event handles an event and returns when it is handled. The content is parsed.
 	Event(ctx context.Context, evt *event.Event)
 	// KeyCounts and DeviceLists pass on what the crypto machine wants to know.
@@ -176,7 +181,7 @@ func matrixSeal(eventID string) []string { return []string{"cw_mx_inbox", eventI
 
 // try handles one Matrix event. bridgev2 takes no failure back to us, as its own end of a failed event is a
 // status that the author sees; what would lose an event is the end of the process, and then it is handled again.
-func (m *matrixInbox) try(ctx context.Context, _ *lane[string, database.MatrixRow], row *database.MatrixRow) verdict {
+func (m *matrixInbox) try(ctx context.Context, lane *lane[string, database.MatrixRow], row *database.MatrixRow) verdict {
 	if !m.ready(ctx, row) {
 		return verdict{wait: m.d.timing.RetryFirst}
 	}
@@ -196,6 +201,9 @@ func (m *matrixInbox) try(ctx context.Context, _ *lane[string, database.MatrixRo
 	var evt event.Event
 	if strings.HasPrefix(row.EventID, noEvent) || json.Unmarshal(raw, &evt) != nil {
 		return m.setAside(ctx, row, faultUnreadable)
+	}
+	if refersBack(&evt) && !m.settled(ctx, lane, row) {
+		return verdict{wait: m.d.timing.RetryFirst}
 	}
 	m.handle(ctx, &evt, fromMillis(row.ReceivedAt))
 	if ctx.Err() != nil {
@@ -219,6 +227,32 @@ func (m *matrixInbox) ready(ctx context.Context, row *database.MatrixRow) bool {
 		zerolog.Ctx(ctx).Warn().Err(err).Msg("Failed to look whether a room is being created, trying again")
 	}
 	return ready && err == nil
+}
+
+// refersBack says whether an event is about another one: an answer, a reaction, an edit or a redaction.
+func refersBack(evt *event.Event) bool {
+	return evt.Redacts != "" || evt.Content.Raw["redacts"] != nil || evt.Content.Raw["m.relates_to"] != nil
+}
+
+// settled says whether bridgev2 knows all that its room shows. People answer what they see, and they may see a message that a
+// process has sent just before its end, of which bridgev2 knows only when the inbox has come by it again.
+func (m *matrixInbox) settled(ctx context.Context, lane *lane[string, database.MatrixRow], row *database.MatrixRow) bool {
+	if lane.failing.IsZero() {
+		lane.failing = m.d.now()
+	}
+	if row.Room == "" || m.d.now().Sub(lane.failing) > settledPatience {
+		return true
+	}
+	key, known, err := m.d.dispatch.Portal(ctx, id.RoomID(row.Room))
+	unsettled := false
+	if err == nil && known {
+		chat := database.InboxLane{Chat: string(key.ID), Receiver: string(key.Receiver)}
+		unsettled, err = m.d.journal.InboxUnsettled(ctx, chat, m.d.instance.Epoch)
+	}
+	if err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Msg("Failed to look whether a room is settled, trying again")
+	}
+	return err == nil && !unsettled
 }
 
 // handle dispatches an event, and waits with an encrypted one until it is open or its time is over.

@@ -5,8 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -58,7 +58,7 @@ func lockPostgres(ctx context.Context, r *runner, _ *life, _ time.Duration) (fun
 	if err != nil {
 		return nil, fmt.Errorf("failed to begin: %w", err)
 	}
-	if _, err = tx.ExecContext(ctx, fmt.Sprintf("LOCK TABLE %s.cw_inbox, %[1]s.cw_outbox IN ACCESS EXCLUSIVE MODE", r.schema)); err != nil {
+	if _, err = tx.ExecContext(ctx, "LOCK TABLE cw_inbox, cw_outbox IN ACCESS EXCLUSIVE MODE"); err != nil {
 		return nil, errors.Join(fmt.Errorf("failed to lock the journal: %w", err), tx.Rollback())
 	}
 	return func() int {
@@ -71,16 +71,12 @@ func lockPostgres(ctx context.Context, r *runner, _ *life, _ time.Duration) (fun
 
 // cutPostgres ends the bridge's connections again and again, but for the one that holds its lock: without that it must end.
 func cutPostgres(ctx context.Context, r *runner, _ *life, lasts time.Duration) (func() int, error) {
-	address, err := url.Parse(r.options.Postgres)
-	if err != nil {
-		return nil, fmt.Errorf("failed to read the database's URL: %w", err)
-	}
 	cut := 0
 	stop := again(ctx, min(cutEvery, lasts/2), func() {
 		count := 0
 		err := r.admin.QueryRowContext(ctx, `
-			SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1 AND datname = $2
-			AND pid NOT IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')`, r.schema, address.Path[1:]).Scan(&count)
+			SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()
+			AND pid NOT IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')`, bridgeName).Scan(&count)
 		if err != nil && ctx.Err() == nil {
 			r.options.note("failed to cut connections: %v", err)
 		}
@@ -116,8 +112,8 @@ func secondProcess(_ context.Context, r *runner, _ *life, _ time.Duration) (func
 			r.problem("a second process runs beside the first")
 			return 0
 		}
-		if second.Err() == nil {
-			r.problem("a second process ended as if all were well")
+		if second.Err() == nil || !strings.Contains(second.Output(), "another process is already running on this database") {
+			r.problem("a second process ended without saying why: %v", second.Err())
 		}
 		return 1
 	}, nil

@@ -39,9 +39,8 @@ type world struct {
 	people  []*meta.Person
 	chats   []*chat
 	dropDB  func() error
-	// admin is a connection of our own to the database server and schema the bridge's place there; nil and empty with SQLite.
+	// admin is a connection of our own to the bridge's database, nil with SQLite.
 	admin   *sql.DB
-	schema  string
 	proxies []func()
 }
 

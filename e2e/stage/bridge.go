@@ -82,8 +82,11 @@ func (b *Bridge) run(ctx context.Context, flag string) error {
 }
 
 // Start starts the bridge and waits until it is ready.
-func (b *Bridge) Start(ctx context.Context) error {
-	process, err := b.Launch()
+func (b *Bridge) Start(ctx context.Context) error { return b.StartWith(ctx) }
+
+// StartWith is [Bridge.Start] with further arguments for the program.
+func (b *Bridge) StartWith(ctx context.Context, arguments ...string) error {
+	process, err := b.launch(nil, arguments)
 	if err != nil {
 		return err
 	}
@@ -106,8 +109,12 @@ func (b *Bridge) Start(ctx context.Context) error {
 // Launch starts the program and waits for nothing: the process is the caller's, and neither [Bridge.Stop] nor
 // [Bridge.Kill] knows of it. The environment gets the variables ("NAME=value") in addition.
 func (b *Bridge) Launch(environment ...string) (*child.Process, error) {
+	return b.launch(environment, nil)
+}
+
+func (b *Bridge) launch(environment, arguments []string) (*child.Process, error) {
 	// The test homeserver announces an old version of the specification, hence the flag.
-	return child.StartWith(environment, b.Dir, "bridge", b.binary, "--ignore-unsupported-server")
+	return child.StartWith(environment, b.Dir, "bridge", b.binary, append([]string{"--ignore-unsupported-server"}, arguments...)...)
 }
 
 // Ready says whether a launched bridge has come up. It reads the log and not the bridge's own ready page,

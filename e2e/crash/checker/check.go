@@ -123,7 +123,7 @@ func (c *check) applyEdits(room Room) (shown []Seen) {
 			c.find(Unexpected, Said{}, "%s from %s in room %s replaces %s", seen.ID, seen.From, room.ID, seen.Replaces)
 			continue
 		}
-		shown[target].Text, shown[target].Notice = seen.Text, seen.Notice
+		shown[target].Text, shown[target].Notice, shown[target].File = seen.Text, seen.Notice, seen.File
 	}
 	return shown
 }
