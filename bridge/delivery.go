@@ -17,7 +17,6 @@ import (
 	"causeway/delivery"
 	"causeway/network"
 	"causeway/portal"
-	"causeway/wire"
 )
 
 // exitFenced is the exit status of a process whose database another one has taken over.
@@ -82,15 +81,11 @@ func sqlitePath(db dbutil.Config) string {
 	return strings.TrimPrefix(strings.TrimPrefix(path, "file:"), "//")
 }
 
-// renew ends all Signal sessions, as those of a restored database would use keys a second time, and replaces the keys that
-// others begin sessions with.
+// renew ends all Signal sessions, as those of a restored database would use keys a second time, and forgets the one-time
+// keys with which others begin one: what began a session before could begin it again.
 func (c *Connector) renew(ctx context.Context) error {
 	c.restored = true
-	logins, err := c.db.ForgetSignalSessions(ctx)
-	for _, login := range logins {
-		err = errors.Join(err, wire.RotateSignedPrekey(ctx, c.db.SignalStore(login)))
-	}
-	return err
+	return c.db.ForgetSignalSessions(ctx)
 }
 
 // tellRestored says to every user that the database is an older copy of itself.

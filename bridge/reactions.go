@@ -98,7 +98,11 @@ func (c *Client) HandleMatrixReaction(ctx context.Context, msg *bridgev2.MatrixR
 	if target == nil {
 		return nil, statusOf(errNotHere, c.self.Network)
 	}
-	err := c.hand(ctx, errand{room: msg.Portal, event: msg.Event}, network.Reaction{Target: *target, Emoji: msg.PreHandleResp.Emoji}, nil)
+	// a reaction's row refers to its sender's, who may have said nothing so far
+	_, err := c.connector.bridge.GetGhostByID(ctx, msg.PreHandleResp.SenderID)
+	if err == nil {
+		err = c.hand(ctx, errand{room: msg.Portal, event: msg.Event}, network.Reaction{Target: *target, Emoji: msg.PreHandleResp.Emoji}, nil)
+	}
 	if err != nil {
 		return nil, statusOf(err, c.self.Network)
 	}

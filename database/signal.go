@@ -31,10 +31,7 @@ func signalTables() []string {
 }
 
 const (
-	getSignalKeysQuery     = `SELECT packed FROM cw_signal_keys WHERE login_id = $1`
-	signalLoginsQuery      = `SELECT login_id FROM cw_signal_keys ORDER BY login_id`
-	replaceSignalKeysQuery = `UPDATE cw_signal_keys SET packed = $2 WHERE login_id = $1`
-
+	getSignalKeysQuery = `SELECT packed FROM cw_signal_keys WHERE login_id = $1`
 	putSignalKeysQuery = `INSERT INTO cw_signal_keys (login_id, packed) VALUES ($1, $2)`
 
 	getIdentityQuery    = `SELECT key FROM cw_signal_identity WHERE login_id = $1 AND address = $2`
@@ -82,23 +79,17 @@ func (db *Database) DeleteSignalStore(ctx context.Context, loginID string) error
 	})
 }
 
-// ForgetSignalSessions ends the Signal sessions of all logins, and their one-time prekeys, and returns the logins: the next
-// message to or from anybody begins a new session, with keys that nobody has used. Own keys and identities stay.
-func (db *Database) ForgetSignalSessions(ctx context.Context) (logins []string, err error) {
-	err = db.DoTxn(ctx, nil, func(ctx context.Context) error {
+// ForgetSignalSessions ends the Signal sessions of all logins, and their one-time prekeys: the next message to or from
+// anybody begins a new session, with keys that nobody has used. Own keys and identities stay.
+func (db *Database) ForgetSignalSessions(ctx context.Context) error {
+	return db.DoTxn(ctx, nil, func(ctx context.Context) error {
 		for _, table := range []string{"cw_signal_session", "cw_signal_prekey"} {
 			if _, err := db.Exec(ctx, "DELETE FROM "+table); err != nil {
-				return err
+				return fmt.Errorf("failed to forget Signal sessions: %w", err)
 			}
 		}
-		rows, err := db.Query(ctx, signalLoginsQuery)
-		logins, err = dbutil.NewRowIterWithError(rows, dbutil.ScanSingleColumn[string], err).AsList()
-		return err
+		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("failed to forget Signal sessions: %w", err)
-	}
-	return logins, nil
 }
 
 // Transaction is [Database.Transaction].
@@ -114,11 +105,6 @@ func (s *SignalStore) PrivateKeys(ctx context.Context) ([]byte, error) {
 // PutPrivateKeys stores the login's packed keys; a second set is refused.
 func (s *SignalStore) PutPrivateKeys(ctx context.Context, packed []byte) error {
 	return s.exec(ctx, putSignalKeysQuery, s.loginID, packed)
-}
-
-// ReplacePrivateKeys stores the login's packed keys in the place of earlier ones.
-func (s *SignalStore) ReplacePrivateKeys(ctx context.Context, packed []byte) error {
-	return s.exec(ctx, replaceSignalKeysQuery, s.loginID, packed)
 }
 
 // Identity is the identity key of a Signal address.

@@ -199,6 +199,9 @@ func (m *Matrix) Ready(ctx context.Context, room id.RoomID) (bool, error) {
 	return m.rooms.settled(ctx, room)
 }
 
+// Opens says whether the bridge is set up for encryption.
+func (m *Matrix) Opens() bool { return m.Crypto != nil }
+
 // Portal names the conversation of a room.
 func (m *Matrix) Portal(ctx context.Context, room id.RoomID) (key networkid.PortalKey, known bool, err error) {
 	portal, err := m.Bridge.GetPortalByMXID(ctx, room)

@@ -328,3 +328,16 @@ func TestWhatRefersBackWaitsForWhatTheLastProcessLeft(t *testing.T) {
 		bridge.shows(t, anna, "one")
 	})
 }
+
+// A bridge that is not set up for encryption does not stop a room for a key that never comes.
+func TestNobodyWaitsForKeysWithoutEncryption(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		bridge.blind = true
+		p := launch(t, on, bridge, func(o *Options) { o.Timing.Keys = time.Hour })
+		encrypted := strings.Replace(pushed("$a"), "m.room.message", "m.room.encrypted", 1)
+		require.Equal(t, http.StatusOK, put(openFront(p), "1", hsToken, encrypted).Code)
+		require.Equal(t, http.StatusOK, put(openFront(p), "2", hsToken, pushed("$b")).Code)
+		bridge.handles(t, "$a", "$b")
+	})
+}

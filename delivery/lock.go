@@ -23,7 +23,7 @@ var (
 	ErrAlreadyRunning = errors.New("another process is already running on this database")
 	// ErrRestored means that the database is an older copy of itself. Its Signal sessions would use
 	// keys a second time, so a start needs the operator's word that this is meant.
-	ErrRestored = errors.New("the database is older than at the last run: it was restored from a backup")
+	ErrRestored = errors.New("the database is older than at the last run: it was restored from a backup. If that is meant, start once with --accept-restore: all encrypted sessions begin anew")
 )
 
 // sqliteFull is the least of SQLite's synchronous levels at which a commit is on disk.

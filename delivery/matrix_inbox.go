@@ -34,6 +34,8 @@ const (
 type dispatcher interface {
 	// Ready says whether a room's events can be handled: not while the room is being created.
 	Ready(ctx context.Context, room id.RoomID) (bool, error)
+	// Opens says whether encrypted events can be opened at all; if not, nobody needs to wait for their keys.
+	Opens() bool
 	// Portal names the conversation of a room; known is false for rooms that are none's.
 	Portal(ctx context.Context, room id.RoomID) (key networkid.PortalKey, known bool, err error)
 	// Event handles an event and returns when it is handled. The content is parsed.
@@ -274,6 +276,16 @@ func (m *matrixInbox) handle(ctx context.Context, evt *event.Event, received tim
 	m.lock.Unlock()
 	m.dispatch(ctx, evt)
 	_ = failpoint.Hit(failpoint.FrontWaitingKeys)
+	if m.d.dispatch.Opens() {
+		m.awaitKeys(ctx, opened)
+	}
+	m.lock.Lock()
+	delete(m.opened, string(evt.ID))
+	m.lock.Unlock()
+}
+
+// awaitKeys waits until an encrypted event is open or its time is over.
+func (m *matrixInbox) awaitKeys(ctx context.Context, opened <-chan struct{}) {
 	timer := time.NewTimer(m.d.timing.Keys)
 	defer timer.Stop()
 	select {
@@ -281,9 +293,6 @@ func (m *matrixInbox) handle(ctx context.Context, evt *event.Event, received tim
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	m.lock.Lock()
-	delete(m.opened, string(evt.ID))
-	m.lock.Unlock()
 }
 
 // decrypted notes that an encrypted event was opened and handled, or that its author was told why not.

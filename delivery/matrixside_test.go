@@ -28,6 +28,8 @@ type matrixSide struct {
 	handling func(*event.Event)
 	// creating is a room that is being created.
 	creating id.RoomID
+	// blind: encrypted events cannot be opened.
+	blind bool
 	// disk holds what the operator was told of the disk.
 	disk []bool
 }
@@ -36,6 +38,12 @@ func (m *matrixSide) Ready(_ context.Context, room id.RoomID) (bool, error) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
 	return room != m.creating, nil
+}
+
+func (m *matrixSide) Opens() bool {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	return !m.blind
 }
 
 // annasRoom is the only room that is known to be somebody's.

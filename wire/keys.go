@@ -86,26 +86,6 @@ func LoadKeys(ctx context.Context, store Store) (Keys, error) {
 	return unpackKeys(packed)
 }
 
-// RotateSignedPrekey replaces a login's signed prekey, which is safe to do at any time: the network gets it with the next
-// one-time keys, and a sender who still uses the old one is asked to begin anew. Without keys there is nothing to do.
-func RotateSignedPrekey(ctx context.Context, store Store) error {
-	own, err := LoadKeys(ctx, store)
-	if errors.Is(err, ErrNoKeys) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	next := own.signedPrekey.KeyID + 1
-	if next > maxPreKeyID {
-		next = firstSignedPrekeyID
-	}
-	own.signedPrekey = own.identity.CreateSignedPreKey(next)
-	if err = store.ReplacePrivateKeys(ctx, own.pack()); err != nil {
-		return fmt.Errorf("failed to store keys: %w", err)
-	}
-	return nil
-}
-
 // IsZero says whether there are no keys.
 func (k Keys) IsZero() bool { return k.identity == nil }
 

@@ -70,11 +70,6 @@ func (m *memory) write(fn func()) error {
 }
 
 func (m *memory) PrivateKeys(context.Context) ([]byte, error) { return m.rows.keys, nil }
-func (m *memory) ReplacePrivateKeys(_ context.Context, packed []byte) error {
-	m.rows.keys = packed
-	return nil
-}
-
 func (m *memory) PutPrivateKeys(_ context.Context, packed []byte) error {
 	if m.rows.keys != nil {
 		return errBroken

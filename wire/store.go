@@ -15,10 +15,8 @@ type Store interface {
 
 	// PrivateKeys are the login's own keys as [Keys] packs them, nil before they were made.
 	PrivateKeys(ctx context.Context) ([]byte, error)
-	// PutPrivateKeys stores the login's own keys; a second call is an error.
+	// PutPrivateKeys stores the login's own keys; they are never overwritten, a second call is an error.
 	PutPrivateKeys(ctx context.Context, packed []byte) error
-	// ReplacePrivateKeys stores them anew, as [RotateSignedPrekey] has changed them.
-	ReplacePrivateKeys(ctx context.Context, packed []byte) error
 
 	// Identity is the identity key last seen of a Signal address.
 	Identity(ctx context.Context, address string) ([]byte, error)

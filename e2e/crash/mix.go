@@ -21,7 +21,11 @@ import (
 
 // mix says what is said in a phase: which shares of it are files and reactions, the rest is text, and which share goes
 // from the network to Matrix.
-type mix struct{ files, reactions, toMatrix float64 }
+type mix struct {
+	files, reactions, toMatrix float64
+	// sealed is the share of lines before which the user sends something encrypted, for which nobody has a key.
+	sealed float64
+}
 
 const (
 	// leaning is the share of lines that go the way that a failpoint is on.
@@ -49,6 +53,8 @@ func mixOf(phase Phase) mix {
 	switch phase.Name {
 	case failpoint.MediaToMatrix, failpoint.MediaToNetwork, failpoint.MediaStored:
 		m.files = 0.5
+	case failpoint.FrontWaitingKeys:
+		m.sealed = 0.5
 	case failpoint.RedactOrEdit:
 		m.reactions = 0.5
 	case Anywhere:
@@ -118,6 +124,14 @@ func (w *world) upload(u *user, file []byte) (string, error) {
 type reaction struct{ emoji, event string }
 
 func emojis() []string { return []string{"👍", "😀", "🎉"} }
+
+// seal sends an encrypted event for which the bridge has no key and will get none.
+func (w *world) seal(c *chat) error {
+	_, err := w.hs.Send(c.room, c.user.id, "m.room.encrypted", map[string]string{
+		"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "AwgA", "session_id": "of a device that is gone", "sender_key": "gone", "device_id": "GONE",
+	})
+	return err
+}
 
 // react puts a reaction on a newer line of the other side that has arrived, changes or takes back the one that is there. It
 // returns false if there is no such line.

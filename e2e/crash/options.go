@@ -60,13 +60,13 @@ const (
 	Nowhere = "nowhere"
 )
 
-// Points are all failpoints but that of encrypted rooms (M4), which has a run of its own.
+// Points are all failpoints.
 func Points() []string {
 	return []string{
 		failpoint.FrameRead, failpoint.OpenBefore, failpoint.OpenRatcheted,
 		failpoint.InboxBeforeCommit, failpoint.InboxCommitted, failpoint.InboxAcked, failpoint.SendBefore, failpoint.SendCommitted,
 		failpoint.SendUsed, failpoint.InboxBeforeDone, failpoint.MediaToMatrix, failpoint.RoomCreated, failpoint.RedactOrEdit,
-		failpoint.FrontBeforeCommit, failpoint.FrontCommitted, failpoint.FrontAnswered, failpoint.OutboxWritten,
+		failpoint.FrontBeforeCommit, failpoint.FrontCommitted, failpoint.FrontAnswered, failpoint.FrontWaitingKeys, failpoint.OutboxWritten,
 		failpoint.OutboxBeforeSend, failpoint.FrameWritten, failpoint.OutboxAcked, failpoint.OutboxBeforeMapping,
 		failpoint.OutboxBeforeStatus, failpoint.MediaToNetwork,
 		failpoint.ConsentGiven, failpoint.TokenIssued, failpoint.PushStored, failpoint.MediaStored,

@@ -68,6 +68,11 @@ func (t *talk) say(phase string, c *chat) {
 	if c.room != "" && t.rng.Float64() < mix.reactions && t.react(c, direction) {
 		return
 	}
+	if direction == checker.ToNetwork && t.rng.Float64() < mix.sealed {
+		if err := t.world.seal(c); err != nil {
+			t.world.options.note("an encrypted event was not accepted: %v", err)
+		}
+	}
 	var file []byte
 	said := t.next(phase, direction, c.name, sender)
 	if t.rng.Float64() < mix.files {
