@@ -90,7 +90,14 @@ func run(connector *bridge.Connector) {
 	program.InitVersion(Tag, Commit, BuildTime)
 	connector.Software = program.Name + "/" + program.Version
 	connector.Build = Version + " " + Commit
-	program.Run()
+	// what program.Run does, with one step of our own
+	program.PreInit()
+	bridge.ChooseDriver(&program.Config.Database)
+	program.Init()
+	program.Start()
+	status := program.WaitForInterrupt()
+	program.Stop()
+	os.Exit(status)
 }
 
 // asked is what the arguments ask for, as far as it is answered here.

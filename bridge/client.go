@@ -46,8 +46,6 @@ type Client struct {
 	cancel context.CancelFunc
 	// traffic is when something last came from the network, or was acknowledged by it; zero if never in this run.
 	traffic time.Time
-	// welcome are people with whom the user has agreed to chat, as far as it was asked for.
-	welcome map[network.Address]bool
 	// troubled says that the user was told of a refusal, and has to be told of its end.
 	troubled bool
 	// pictures are the people whose picture is to be asked for, pictured when that was done last (linked accounts).
@@ -57,6 +55,8 @@ type Client struct {
 	pieces chan network.HistoryEvent
 	// listed is what `list` has told last, for `open`.
 	listed []listed
+	// open are the chats that are known to be open for writing in this run; of others that is looked up.
+	open map[network.Address]bool
 	// work is what the login has running; Disconnect waits for it.
 	work sync.WaitGroup
 }

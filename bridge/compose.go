@@ -8,18 +8,23 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"go.mau.fi/util/dbutil"
 
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/commands"
 	"maunium.net/go/mautrix/bridgev2/matrix/mxmain"
 	"maunium.net/go/mautrix/event"
 	"maunium.net/go/mautrix/id"
+
+	"causeway/database"
 )
 
 const (
 	// homeserverConnections is how many connections to the homeserver are kept for reuse; more than logins ever use at once.
 	homeserverConnections = 256
 	homeserverIdle        = 90 * time.Second
+	// syncedSQLite is the one kind of SQLite that an operator may configure.
+	syncedSQLite = "sqlite3-fk-wal-fullsync"
 )
 
 // Compose puts the program together after bridgev2 has made its parts and before
@@ -34,6 +39,7 @@ func Compose(main *mxmain.BridgeMain) error {
 		return errors.New("the program is not composed of this bridge's parts")
 	}
 	quieten(main)
+	main.Config.Bridge.DeduplicateMatrixMessages = false // see config.example.yaml
 	journaled, err := connector.installDelivery(main)
 	if err != nil {
 		return err
@@ -52,6 +58,15 @@ func Compose(main *mxmain.BridgeMain) error {
 	main.Matrix.AS.HTTPClient.Jar = nil
 	main.Matrix.AS.HTTPClient.Transport = homeserverTransport(main.Matrix.AS.HTTPClient.Transport)
 	return nil
+}
+
+// ChooseDriver puts our own driver in the place of bridgev2's for SQLite with synced commits. It is called once, after the
+// configuration is read and before the database is opened.
+func ChooseDriver(config *dbutil.Config) {
+	if config.Type == syncedSQLite {
+		database.RegisterSQLite()
+		config.Type = database.SQLiteDriver
+	}
 }
 
 func refuseUnsafe(main *mxmain.BridgeMain) error {

@@ -19,8 +19,8 @@ func tuned() [][2]string {
 		{
 			"    # Should the bridge check the db to ensure that incoming events haven't been handled before\n" +
 				"    deduplicate_matrix_messages: false\n",
-			"    # Should the bridge check the db to ensure that incoming events haven't been handled before\n" +
-				"    deduplicate_matrix_messages: true\n",
+			"    # Ignored: the journal knows every event by its id, and this would search all of a login's messages for each new one.\n" +
+				"    deduplicate_matrix_messages: false\n",
 		},
 		{"        \"*\": relay\n        \"example.com\": user\n", "        \"example.com\": user\n"},
 		{

@@ -50,12 +50,35 @@ func (c *Client) noteAccess(ctx context.Context, room *bridgev2.Portal, report d
 		return
 	}
 	conversation, err := portal.Conversation(room.PortalKey)
+	if err == nil && !refused && c.isOpen(conversation) {
+		return // as after nearly every message: nothing to do that would have to wait for the room
+	}
 	if err == nil {
 		err = c.inRoom(ctx, conversation, func(ctx context.Context, room *bridgev2.Portal) { c.setAccess(ctx, room, refused) })
 	}
 	if err != nil {
 		zerolog.Ctx(ctx).Err(err).Msg("Failed to note whether a room can be written in")
 	}
+}
+
+// isOpen says whether a chat is known to be open for writing.
+func (c *Client) isOpen(conversation network.Address) bool {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return c.open[conversation]
+}
+
+func (c *Client) setOpen(conversation network.Address, open bool) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if !open {
+		delete(c.open, conversation)
+		return
+	}
+	if c.open == nil {
+		c.open = map[network.Address]bool{}
+	}
+	c.open[conversation] = true
 }
 
 // tellDelayed says in the room that a message is still on its way, and why: a status of its own would not be shown.

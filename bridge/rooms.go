@@ -132,6 +132,9 @@ func (c *Client) encrypted(ctx context.Context, room *bridgev2.Portal) bool {
 func (c *Client) setAccess(ctx context.Context, room *bridgev2.Portal, viewOnly bool) {
 	metadata := metadataOf(room)
 	conversation, err := portal.Conversation(room.PortalKey)
+	if err == nil {
+		c.setOpen(conversation, !viewOnly)
+	}
 	if metadata.ViewOnly == viewOnly || room.MXID == "" || err != nil {
 		return
 	}

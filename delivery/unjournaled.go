@@ -9,6 +9,7 @@ import (
 
 	"maunium.net/go/mautrix/bridgev2/networkid"
 
+	"causeway/database"
 	"causeway/network"
 )
 
@@ -16,11 +17,21 @@ import (
 // bridgev2 delivers by itself: its queues in memory, random transaction ids, and an acknowledgement once an event is in
 // a queue. A death loses what is in the queues.
 
-// pass puts an event into bridgev2's queue.
+// pass puts an event into bridgev2's queue, once the transaction that has opened it is on disk.
 func (in *Inbox) pass(ctx context.Context, login networkid.UserLoginID, event network.Event) error {
-	if err := in.handle(ctx, login, event); !errors.Is(err, ErrIgnored) {
+	queue := func(err error) error {
+		if err == nil {
+			err = in.handle(in.d.log.WithContext(context.Background()), login, event)
+		}
+		if errors.Is(err, ErrIgnored) {
+			return nil
+		}
 		return err
 	}
+	if !database.Joint(ctx) {
+		return queue(nil)
+	}
+	database.AfterCommit(ctx, queue)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"causeway/database"
 )
@@ -14,12 +15,15 @@ const (
 	writerQueue = 1024
 	// writerBatch bounds how many writes share a commit, so that none waits long for the others.
 	writerBatch = 256
+	// writerPatience is how long changes that nobody waits for may wait for others to share a commit with. What a death
+	// makes of them is done again, and recognised.
+	writerPatience = 25 * time.Millisecond
 )
 
 var errWriterClosed = errors.New("the journal is closed")
 
 // writer makes all changes of the journal. It takes whatever waits, commits it once and then wakes
-// those who wait: nothing is acknowledged before its commit, and a lone write is not delayed.
+// those who wait: nothing is acknowledged before its commit, and a write that somebody waits for is not delayed.
 type writer struct {
 	journal *database.Journal
 	epoch   int64
@@ -38,6 +42,8 @@ type writer struct {
 type job struct {
 	run  func(ctx context.Context) error
 	told func(error)
+	// patient: nobody waits for it.
+	patient bool
 }
 
 func newWriter(journal *database.Journal, epoch int64, fenced func(error)) *writer {
@@ -65,7 +71,7 @@ func (w *writer) do(ctx context.Context, run func(ctx context.Context) error) er
 
 // later makes a change without waiting for it; told is called when it is on disk or has failed. Changes are made in order of submission.
 func (w *writer) later(run func(ctx context.Context) error, told func(error)) {
-	if err := w.submit(context.Background(), job{run: run, told: told}); err != nil {
+	if err := w.submit(context.Background(), job{run: run, told: told, patient: true}); err != nil {
 		told(err)
 	}
 }
@@ -103,22 +109,37 @@ func (w *writer) close() {
 func (w *writer) loop() {
 	defer close(w.stopped)
 	for first := range w.jobs {
-		batch := []job{first}
-		for len(batch) < writerBatch {
-			next, more := tryReceive(w.jobs)
-			if !more {
-				break
-			}
-			batch = append(batch, next)
-		}
-		w.commit(batch)
+		w.commit(w.gather(first))
 	}
 }
 
-// tryReceive takes a waiting job, if there is one.
-func tryReceive(jobs <-chan job) (job, bool) {
+// gather takes what waits, and where nobody waits for any of it, what comes within the writer's patience.
+func (w *writer) gather(first job) []job {
+	batch, patient := []job{first}, first.patient
+	timer := time.NewTimer(writerPatience)
+	defer timer.Stop()
+	for len(batch) < writerBatch {
+		next, more := w.next(patient, timer.C)
+		if !more {
+			break
+		}
+		batch, patient = append(batch, next), patient && next.patient
+	}
+	return batch
+}
+
+// next takes a job; if there is none, it waits for one when it may.
+func (w *writer) next(patient bool, over <-chan time.Time) (job, bool) {
+	if patient {
+		select {
+		case j, open := <-w.jobs:
+			return j, open
+		case <-over:
+			return job{}, false
+		}
+	}
 	select {
-	case j, open := <-jobs:
+	case j, open := <-w.jobs:
 		return j, open
 	default:
 		return job{}, false
