@@ -40,7 +40,9 @@ const (
 	profileEnv  = "CAUSEWAY_BENCH_PROFILE"
 	profileTime = 5 * time.Second
 	stopLimit   = 20 * time.Second
-	benchSecret = "a secret for benchmarks only"
+	// arrivalLimit is how long the messages of one slice may take.
+	arrivalLimit = 45 * time.Second
+	benchSecret  = "a secret for benchmarks only"
 )
 
 // BenchmarkDelivery compares the bridge with itself as it would be without its journal: what comes in is acknowledged
@@ -135,7 +137,7 @@ func (w *bench) toNetwork(b *testing.B, messages int) {
 
 // send says messages as fast as they are taken and waits until all have arrived.
 func (w *bench) send(b *testing.B, messages int, arrived *atomic.Int64, say func(i int) error) {
-	ctx, cancel := context.WithTimeout(b.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(b.Context(), arrivalLimit)
 	defer cancel()
 	all := arrived.Load() + int64(messages)
 	for i := range messages {
@@ -144,7 +146,7 @@ func (w *bench) send(b *testing.B, messages int, arrived *atomic.Int64, say func
 	for arrived.Load() < all {
 		select {
 		case <-ctx.Done():
-			b.Fatalf("%d messages have not arrived", all-arrived.Load())
+			b.Fatalf("%d messages have not arrived; the bridge says:\n%s", all-arrived.Load(), w.process.Tail())
 		case <-time.After(time.Millisecond):
 		}
 	}
