@@ -44,13 +44,8 @@ type link struct {
 func (c *Client) Connect(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stop != nil {
-		select {
-		case <-c.stopped: // it was refused before; this is a new attempt
-			c.stop()
-		default:
-			return nil
-		}
+	if c.stop != nil && !c.refused {
+		return nil
 	}
 	if c.cfg.Handler == nil || c.cfg.Self.Kind != network.KindLID || c.cfg.Self.Validate() != nil {
 		return errors.New("failed to connect: the login has no handler or no LID")
@@ -58,9 +53,16 @@ func (c *Client) Connect(ctx context.Context) error {
 	if _, _, err := c.store.device(ctx, c.cfg.Self); err != nil && !errors.Is(err, network.ErrUnlinked) {
 		return fmt.Errorf("failed to connect: %w", err)
 	}
-	ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
-	c.stopped = make(chan struct{})
-	go c.run(c.cfg.Log.WithContext(ctx), c.stopped)
+	before := c.stopped
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	c.stop, c.stopped, c.refused = stop, make(chan struct{}), false
+	go func(stopped chan struct{}) {
+		defer stop()
+		if before != nil {
+			<-before // an earlier attempt may still be telling its refusal
+		}
+		c.run(c.cfg.Log.WithContext(ctx), stopped)
+	}(c.stopped)
 	return nil
 }
 
@@ -106,6 +108,9 @@ func (c *Client) run(ctx context.Context, stopped chan struct{}) {
 		}
 		if final(err) {
 			c.cfg.Log.Warn().Err(err).Msg("The network refused the login")
+			c.mu.Lock()
+			c.refused = c.stopped == stopped
+			c.mu.Unlock()
 			c.tell(ctx, network.ConnectionEvent{State: network.Refused, Err: err})
 			return
 		}

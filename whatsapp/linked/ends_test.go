@@ -2,6 +2,7 @@ package linked
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.mau.fi/whatsmeow/proto/waCommon"
@@ -38,4 +39,11 @@ func (d *device) hearsImage(t *testing.T, bob *meta.Person) *waE2E.ImageMessage 
 	image := heard(t, bob, id).Message.GetImageMessage()
 	require.NotNil(t, image)
 	return image
+}
+
+// settle waits until the device has had all that the phone tells a new one.
+func (d *device) settle() {
+	d.t.Helper()
+	await(d.told, "the whole past", func(e network.HistoryEvent) bool { return e.Progress == 100 })
+	require.Eventually(d.t, func() bool { return d.owner.LinkedDevices()[0].Waiting == 0 }, patience, 10*time.Millisecond)
 }

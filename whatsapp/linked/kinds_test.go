@@ -332,6 +332,7 @@ func TestViewOnce(t *testing.T) {
 // A message that cannot be opened leaves a placeholder under its own id, and the message when it comes again.
 func TestUndecryptable(t *testing.T) {
 	anna, bob := newDevice(t, "Anna"), person("Bob")
+	anna.settle()
 	fault := simulated.Fault(meta.Fault{Kind: meta.FaultMangle, Match: meta.Match{Account: anna.device(t)}, Count: 1})
 	defer fault.Remove()
 	id, err := bob.Say(anna.owner.LID(), "spoilt")

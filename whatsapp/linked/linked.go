@@ -60,6 +60,8 @@ type Client struct {
 	mu      sync.Mutex
 	stop    context.CancelFunc // nil while not started
 	stopped chan struct{}
+	// refused says that the connection has ended by itself and may be started again.
+	refused bool
 	link    *link // nil unless logged in
 
 	// taking is held while the handler runs.

@@ -30,7 +30,7 @@ const patience = 45 * time.Second
 var simulated *meta.Network
 
 func TestMain(m *testing.M) {
-	net, err := meta.New(meta.Profile(meta.Timing), meta.CloseDelay(200*time.Millisecond), meta.Logf(func(string, ...any) {}))
+	net, err := meta.New(meta.Profile(meta.Timing), meta.Logf(func(string, ...any) {}))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
