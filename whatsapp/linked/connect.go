@@ -165,6 +165,7 @@ func (c *Client) serve(ctx context.Context) error {
 	l := &link{owner: c, own: own, device: device, ctx: connCtx, cancel: cancel, ready: make(chan struct{}), failed: make(chan error, 1)}
 	l.lib = c.store.library(device, c.cfg.Log)
 	l.lib.AddEventHandlerWithSuccessStatus(l.take)
+	l.lib.SetForceActiveDeliveryReceipts(c.cfg.Online)
 	defer l.close()
 	stop := context.AfterFunc(ctx, cancel)
 	err = l.lib.ConnectContext(connCtx)

@@ -286,7 +286,7 @@ func TestWrittenIsRead(t *testing.T) {
 		network.Album{Images: 2, Videos: 1},
 		network.GroupInvite{Group: network.GroupAddress("120363"), Name: "g", Code: "c", Caption: "d", Expires: time.Unix(1_800_000_000, 0)},
 		network.Edit{Target: network.MessageID{Conversation: network.LID("901"), Sender: me, ID: "T"}, Content: network.Text{Body: "better"}},
-		network.Remove{Target: network.MessageID{Conversation: network.LID("901"), Sender: network.LID("901"), ID: "T"}},
+		network.Remove{Target: network.MessageID{Conversation: network.LID("901"), Sender: me, ID: "T"}},
 		network.Reaction{Target: network.MessageID{Conversation: network.LID("901"), Sender: network.LID("901"), ID: "T"}, Emoji: "👍"},
 	} {
 		out, err := w.message(t.Context(), network.Message{

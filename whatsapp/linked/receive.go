@@ -86,6 +86,8 @@ func (l *link) dispatch(ctx context.Context, event any) error {
 
 	case *events.Connected:
 		l.connected(ctx)
+	case *events.PushNameSetting:
+		l.tasks.Go(func() { l.sendPresence(ctx) }) // a new device learns its name late, and has no presence before
 	case *events.KeepAliveTimeout:
 		if e.ErrorCount >= missedPings {
 			l.fail(fmt.Errorf("%w: the server does not answer", network.ErrTemporary))
@@ -112,18 +114,25 @@ func (l *link) dispatch(ctx context.Context, event any) error {
 
 // connected lets messages out. The library calls it once for a connection.
 func (l *link) connected(ctx context.Context) {
+	l.tasks.Go(func() {
+		l.sendPresence(ctx)
+		l.catchUp(ctx)
+	})
+	select {
+	case <-l.ready:
+	default:
+		close(l.ready)
+	}
+}
+
+// sendPresence says whether the account is online.
+func (l *link) sendPresence(ctx context.Context) {
 	state := types.PresenceUnavailable
 	if l.owner.cfg.Online {
 		state = types.PresenceAvailable
 	}
 	if err := l.lib.SendPresence(ctx, state); err != nil {
 		l.owner.cfg.Log.Debug().Err(err).Msg("The account's presence was not sent")
-	}
-	l.tasks.Go(func() { l.catchUp(ctx) })
-	select {
-	case <-l.ready:
-	default:
-		close(l.ready)
 	}
 }
 

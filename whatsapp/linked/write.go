@@ -188,6 +188,9 @@ func (w writer) newContent(ctx context.Context, msg network.Message, info *waE2E
 }
 
 func (w writer) remove(ctx context.Context, remove network.Remove) (*waE2E.Message, error) {
+	if remove.Target.Sender != w.link.owner.Self() && w.chat.Server != types.GroupServer {
+		return nil, fmt.Errorf("%w: the removal of somebody else's message", network.ErrUnsupported)
+	}
 	key, err := w.key(ctx, remove.Target)
 	if err != nil {
 		return nil, err

@@ -17,6 +17,9 @@ type Person struct {
 
 var _ networktest.Selective = Person{}
 
+// Played is a person of a simulated network in the words of the suite.
+func (p Product) Played(person *meta.Person) Person { return Person{person, p} }
+
 // Address implements [networktest.Person].
 func (p Person) Address() network.Address {
 	address, err := wire.ParseTextJID(p.product.Network, p.LID())
@@ -52,7 +55,11 @@ func (p Person) Reply(to networktest.Heard, body string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return p.Person.Reply(meta.Heard{From: from, ID: to.ID, Text: to.Text}, body)
+	heard := meta.Heard{From: from, ID: to.ID, Text: to.Text}
+	if to.From.Kind != network.KindInterop {
+		heard.Chat = from
+	}
+	return p.Person.Reply(heard, body)
 }
 
 // Hears implements [networktest.Person].
