@@ -114,7 +114,7 @@ func TestAnotherConformingClient(t *testing.T) {
 	require.Equal(t, "result", c.upload(c.signal.generate(20)).Attrs["type"])
 	digest = c.request("get", "encrypt", binary.Node{Tag: "digest"})
 	listed := childOf(digest, "digest", "list")
-	require.Len(t, listed.GetChildren(), 20)
+	require.InDelta(t, 20, len(listed.GetChildren()), 1, "the phone may have taken one already")
 	for _, asked := range [][2]string{{"abt", "props"}, {"privacy", "privacy"}, {"w:p", "ping"}} {
 		require.Equal(t, "result", c.request("get", asked[0], binary.Node{Tag: asked[1]}).Attrs["type"], asked[1])
 	}

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -57,11 +57,8 @@ func (w *linkedWorld) transport() *http.Client {
 // newClient makes a client that is linked to nobody.
 func (w *linkedWorld) newClient() *client {
 	w.t.Helper()
-	name := strings.ReplaceAll(w.t.Name(), "/", "_")
-	w.mu.Lock()
-	w.lastNotice++
-	uri := fmt.Sprintf("file:%s-%d?mode=memory&cache=shared&_foreign_keys=on&_txlock=immediate&_busy_timeout=10000", name, w.lastNotice)
-	w.mu.Unlock()
+	uri := fmt.Sprintf("file:%s?_foreign_keys=on&_journal_mode=WAL&_synchronous=OFF&_txlock=immediate&_busy_timeout=30000",
+		filepath.Join(w.t.TempDir(), "device.db"))
 	container, err := sqlstore.New(w.t.Context(), "sqlite3", uri, waLog.Noop)
 	require.NoError(w.t, err)
 	w.t.Cleanup(func() { _ = container.Close() })
