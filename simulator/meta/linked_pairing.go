@@ -181,8 +181,8 @@ func (n *Network) pairSigned(c *connection, p *pairing, kind string, child xml.N
 	n.mu.Lock()
 	n.addCompanion(p, s)
 	n.mu.Unlock()
-	c.finish(xml.Node{Tag: "stream:error", Attrs: xml.Attrs{"code": drop515}})
 	s.done <- nil
+	c.finish(xml.Node{Tag: "stream:error", Attrs: xml.Attrs{"code": drop515}})
 }
 
 // checkPairSign verifies what the client signed, and completes it by the account key that it left out.

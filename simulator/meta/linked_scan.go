@@ -115,16 +115,7 @@ func (p *Person) link(ctx context.Context, pairing *pairing, secret []byte) (Lin
 	if err != nil {
 		return LinkedDevice{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, scanPatience)
-	defer cancel()
-	select {
-	case err = <-s.done:
-	case <-ctx.Done():
-		err = fmt.Errorf("the device did not answer: %w", ctx.Err())
-	case <-pairing.c.ctx.Done():
-		err = errors.New("the device went away")
-	}
-	if err != nil {
+	if err = pairing.outcome(ctx, s); err != nil {
 		return LinkedDevice{}, err
 	}
 	if err = p.publishIndexes(); err != nil {
@@ -133,6 +124,25 @@ func (p *Person) link(ctx context.Context, pairing *pairing, secret []byte) (Lin
 	p.n.mu.Lock()
 	defer p.n.mu.Unlock()
 	return p.user.companions[s.number].info(), nil
+}
+
+// outcome waits until the device has signed. It closes its connection as soon as it has.
+func (p *pairing) outcome(ctx context.Context, s *scan) error {
+	ctx, cancel := context.WithTimeout(ctx, scanPatience)
+	defer cancel()
+	select {
+	case err := <-s.done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("the device did not answer: %w", ctx.Err())
+	case <-p.c.ctx.Done():
+	}
+	select {
+	case err := <-s.done:
+		return err
+	default:
+		return errors.New("the device went away")
+	}
 }
 
 // beginScan gives the device its numbers.
