@@ -2,6 +2,7 @@ package linked
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -215,6 +216,35 @@ func TestForeignEndpoint(t *testing.T) {
 	_, err := anna.db.Exec(t.Context(), "UPDATE cw_linked SET trust_root = $1", make([]byte, 32))
 	require.NoError(t, err)
 	require.ErrorIs(t, anna.Connect(t.Context()), network.ErrForeignEndpoint)
+}
+
+// The connection library's tables and ours lie in PostgreSQL as well.
+func TestOnPostgreSQL(t *testing.T) {
+	anna, bob := newDeviceOn(t, openPostgres(t), "Anna"), person("Bob")
+	them := addressOf(t, bob)
+	for i := range 20 {
+		id, err := bob.Say(anna.owner.LID(), fmt.Sprint("in ", i))
+		require.NoError(t, err)
+		require.Equal(t, network.Text{Body: fmt.Sprint("in ", i)}, anna.hears(id).Message.Content)
+		require.Equal(t, fmt.Sprint("out ", i), heard(t, bob, anna.say(them, network.Text{Body: fmt.Sprint("out ", i)})).Text)
+	}
+	group, err := bob.CreateGroup("Friends", anna.owner.LID())
+	require.NoError(t, err)
+	joined := await(anna.told, "the group", func(e network.GroupEvent) bool { return e.Change.Whole != nil })
+	id, err := bob.SendPoll(group, "?", 1, "a", "b")
+	require.NoError(t, err)
+	poll := anna.hears(id).Message.ID
+	require.Equal(t, id, heard(t, bob, anna.say(joined.Group, network.Vote{Poll: poll, Options: [][]byte{sum("a")}})).Vote.PollID)
+	anna.Disconnect()
+	anna.open(openStoreOn(t, anna.db), anna.Self())
+	anna.connect()
+	known, err := anna.Canonical(t.Context(), network.Phone(bob.Phone()))
+	require.NoError(t, err)
+	require.Equal(t, them, known)
+	require.NoError(t, anna.Unlink(within(t)))
+	logins, err := anna.db.LinkedLogins(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, logins)
 }
 
 func TestFindPeople(t *testing.T) {
