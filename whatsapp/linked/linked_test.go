@@ -130,6 +130,40 @@ func TestRefusedComesAgain(t *testing.T) {
 	}
 }
 
+// What was opened and not taken when the process ended is taken by the next one, though its ciphertext opens no more.
+func TestOpenedButNotTaken(t *testing.T) {
+	anna, bob := newDevice(t, "Anna"), person("Bob")
+	anna.settle()
+	refused := make(chan struct{}, 64)
+	anna.lock.Lock()
+	anna.before = func(event network.Event) error {
+		if _, ok := event.(network.MessageEvent); ok {
+			refused <- struct{}{}
+			return errors.New("the disk is full")
+		}
+		return nil
+	}
+	anna.lock.Unlock()
+	id, err := bob.Say(anna.owner.LID(), "hold on to this")
+	require.NoError(t, err)
+	<-refused
+	anna.Disconnect()
+	buffered := 0
+	require.NoError(t, anna.db.QueryRow(t.Context(), "SELECT COUNT(*) FROM whatsmeow_event_buffer WHERE plaintext IS NOT NULL").Scan(&buffered))
+	require.Positive(t, buffered)
+
+	anna.lock.Lock()
+	anna.before = nil
+	anna.lock.Unlock()
+	anna.open(openStoreOn(t, anna.db), anna.Self())
+	anna.connect()
+	require.Equal(t, network.Text{Body: "hold on to this"}, anna.hears(id).Message.Content)
+	require.Eventually(t, func() bool {
+		err := anna.db.QueryRow(t.Context(), "SELECT COUNT(*) FROM whatsmeow_event_buffer WHERE plaintext IS NOT NULL").Scan(&buffered)
+		return err == nil && buffered == 0
+	}, patience, 10*time.Millisecond, "plaintexts stay no longer than needed")
+}
+
 func TestConnectionEnds(t *testing.T) {
 	anna, bob := newDevice(t, "Anna"), person("Bob")
 	for _, how := range []string{"close", "reset", "503", "515"} {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 
@@ -79,11 +80,11 @@ func normalPhone(identifier string) (string, error) {
 
 // Contacts are the people that the login knows, see [network.Directory].
 func (c *Client) Contacts(ctx context.Context) ([]network.Person, error) {
-	device, own, err := c.store.device(ctx, c.Self())
+	contacts, own, err := c.contacts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	all, err := device.Contacts.GetAllContacts(ctx)
+	all, err := contacts.GetAllContacts(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("failed to list contacts: %w", err)
 	}
@@ -106,6 +107,18 @@ func (c *Client) Contacts(ctx context.Context) ([]network.Person, error) {
 		people = append(people, person)
 	}
 	return people, nil
+}
+
+// contacts is what the login's address book says, also while it is not connected.
+func (c *Client) contacts(ctx context.Context) (store.ContactStore, *login, error) {
+	if l, err := c.current(); err == nil {
+		return l.device.Contacts, l.own, nil
+	}
+	device, own, err := c.store.device(ctx, c.Self())
+	if err != nil {
+		return nil, nil, err
+	}
+	return device.Contacts, own, nil
 }
 
 // named is a person with the best name of a contact's.
@@ -141,7 +154,7 @@ func merged(a, b network.Person) network.Person {
 // Person is what is known of one, see [network.Directory].
 func (c *Client) Person(ctx context.Context, address network.Address) (network.Person, error) {
 	person := network.Person{Address: address}
-	device, own, err := c.store.device(ctx, c.Self())
+	contacts, own, err := c.contacts(ctx)
 	if err != nil {
 		return person, err
 	}
@@ -160,7 +173,7 @@ func (c *Client) Person(ctx context.Context, address network.Address) (network.P
 		if name.IsEmpty() {
 			continue
 		}
-		info, err := device.Contacts.GetContact(ctx, name)
+		info, err := contacts.GetContact(ctx, name)
 		if err != nil {
 			return person, fmt.Errorf("failed to read a contact: %w", err)
 		}
