@@ -73,6 +73,8 @@ type Connector struct {
 	// known are addresses that belong to one person, each under the other.
 	known map[network.Address]network.Address
 	icons icons
+	// errands is what the network's calls have set going; Stop waits for it.
+	errands sync.WaitGroup
 }
 
 var (
@@ -111,6 +113,7 @@ func (c *Connector) Start(ctx context.Context) error {
 		StateDir: c.StateDir,
 		Listen:   c.config.Listen.Provider,
 		Software: c.Software,
+		Calls:    c.calls(),
 	}, c.db, c.bridge.Log.With().Str("component", "interop").Logger())
 	if err != nil {
 		return fmt.Errorf("failed to set up the provider: %w", err)
@@ -135,6 +138,7 @@ func (c *Connector) Stop() {
 		c.provider.Stop()
 	}
 	c.closeWindow()
+	c.errands.Wait()
 }
 
 // GetName implements [bridgev2.NetworkConnector]; rooms name their own network, see FillPortalBridgeInfo.

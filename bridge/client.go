@@ -209,17 +209,12 @@ func (c *Client) LogoutRemote(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
 	defer cancel()
 	log := zerolog.Ctx(ctx)
+	c.Disconnect()
 	if err := c.connector.provider.Withdraw(ctx, c.self, interop.ReasonUser); err != nil {
 		log.Err(err).Msg("The network has not confirmed a withdrawal yet")
 	}
-	c.Disconnect()
-	c.closeAllRooms(ctx)
-	if err := c.connector.db.DeleteSignalStore(ctx, c.self.String()); err != nil {
-		log.Err(err).Msg("Failed to erase the keys of a login")
-	}
-	if err := c.connector.db.DeleteProofsOf(ctx, c.self.String()); err != nil {
-		log.Err(err).Msg("Failed to erase what reports of a login's messages would need")
-	}
+	c.closeAllRooms(context.WithoutCancel(ctx))
+	c.eraseKeys(context.WithoutCancel(ctx))
 }
 
 // IsThisUser compares the whole address, integrator included.

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"maunium.net/go/mautrix/bridgev2/provisionutil"
 
 	"causeway/delivery"
-	"causeway/interop"
 	"causeway/network"
 	"causeway/puppet"
 )
@@ -42,8 +40,8 @@ func (c *Connector) registerCommands() {
 		&commands.FullHandler{Func: c.reconnect, Name: "reconnect", RequiresLogin: true, Help: commands.HelpMeta{
 			Section: commands.HelpSectionAuth, Description: "Close and open the connections of your logins."}},
 		&commands.FullHandler{Func: c.consent, Name: "consent", Help: commands.HelpMeta{
-			Section: commands.HelpSectionAuth, Args: "[show|withdraw]",
-			Description: "Show what you agreed to, or end your third-party account."}},
+			Section: commands.HelpSectionAuth, Args: "[show|withdraw|export|erase]",
+			Description: "Show what you agreed to, end your third-party account, get what is kept about you, or have it erased."}},
 	)
 }
 
@@ -206,75 +204,4 @@ func (c *Connector) reconnect(ce *commands.Event) {
 		login.Client.Disconnect()
 		login.Client.Connect(login.Log.WithContext(c.bridge.BackgroundCtx))
 	}
-}
-
-func (c *Connector) consent(ce *commands.Event) {
-	logins := ce.User.GetUserLogins()
-	action := "show"
-	if len(ce.Args) > 0 {
-		action = strings.ToLower(ce.Args[0])
-	}
-	if len(ce.Args) == 2 {
-		logins = slices.DeleteFunc(logins, func(login *bridgev2.UserLogin) bool {
-			return !strings.EqualFold(string(networkOf(login)), ce.Args[1])
-		})
-	}
-	switch {
-	case action != "show" && action != "withdraw" || len(ce.Args) > 2 || action == "withdraw" && len(logins) > 1:
-		ce.Reply(textConsentUsage)
-	case len(logins) == 0:
-		ce.Reply(textConsentNone)
-	case action == "show":
-		for _, login := range logins {
-			ce.Reply("%s", c.consentRecord(ce.Ctx, login))
-		}
-	default:
-		askWithdrawal(ce, logins[0])
-	}
-}
-
-// consentRecord is what is on record of a login's consent and enlistment.
-func (c *Connector) consentRecord(ctx context.Context, login *bridgev2.UserLogin) string {
-	client, ok := clientOf(login.Client)
-	if !ok {
-		return textConsentNone
-	}
-	enlistment, err := c.db.Enlistment(ctx, client.self.String())
-	if err != nil || enlistment == nil {
-		return replyOf(firstError(err, interop.ErrNoConsent), client.self.Network).Error()
-	}
-	consent, err := c.db.Consent(ctx, enlistment.ConsentID)
-	if err != nil || consent == nil {
-		return replyOf(firstError(err, interop.ErrNoConsent), client.self.Network).Error()
-	}
-	return textConsent(client.self.Network, consent.TermsVersion, consent.Country, consent.GivenAt.UTC().Format(time.DateOnly),
-		enlistment.Identifier, enlistment.Status)
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// askWithdrawal ends an account only after a second message of the user.
-func askWithdrawal(ce *commands.Event, login *bridgev2.UserLogin) {
-	asked := time.Now()
-	ce.Reply(textConsentAsk, login.RemoteName)
-	commands.StoreCommandState(ce.User, &commands.CommandState{
-		Action: "Withdrawal",
-		Next: commands.MinimalCommandHandlerFunc(func(ce *commands.Event) {
-			commands.StoreCommandState(ce.User, nil)
-			if !strings.EqualFold(strings.TrimSpace(ce.RawArgs), "withdraw") || time.Since(asked) > confirmPatience {
-				ce.Reply(textConsentKept)
-				return
-			}
-			name := login.RemoteName
-			login.Logout(ce.Ctx)
-			ce.Reply(textConsentDone, name)
-		}),
-	})
 }

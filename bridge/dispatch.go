@@ -13,6 +13,7 @@ import (
 	bridgedb "maunium.net/go/mautrix/bridgev2/database"
 	"maunium.net/go/mautrix/bridgev2/networkid"
 	"maunium.net/go/mautrix/bridgev2/simplevent"
+	"maunium.net/go/mautrix/bridgev2/status"
 
 	"causeway/delivery"
 	"causeway/network"
@@ -35,6 +36,9 @@ func (c *Client) take(ctx context.Context, e network.Event) error {
 		return c.connector.delivery.Inbox.Take(ctx, c.login.ID, e)
 	}
 	c.stateChanged(change)
+	if change.State == network.Refused && refusedState(change.Err) == status.StateBadCredentials && !c.linked() {
+		c.connector.provider.Recheck()
+	}
 	if change.State == network.Connected {
 		c.connector.delivery.Outbox.Wake(c.login.ID)
 	}

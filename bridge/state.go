@@ -26,12 +26,13 @@ func registerStates() {
 // stateChanged tells bridgev2 how the connection stands, and lets the next login connect once there is an answer.
 func (c *Client) stateChanged(change network.ConnectionEvent) {
 	c.mutex.Lock()
+	before := c.state
 	c.state = change
 	if change.State != network.Connecting && c.answered != nil {
 		close(c.answered)
 		c.answered = nil
 	}
-	news := c.newsOf(change)
+	news := c.newsOf(before, change)
 	c.mutex.Unlock()
 	c.login.BridgeState.Send(bridgeState(change, c.self.Network))
 	if news != "" {
@@ -49,12 +50,13 @@ func (c *Client) standing() status.BridgeState {
 // newsOf is what the user must be told of a change: that the network turned the
 // login away, and that it is back. Connections that break and come back by
 // themselves are no news; `ping` shows them. The mutex is held.
-func (c *Client) newsOf(change network.ConnectionEvent) string {
+func (c *Client) newsOf(before, change network.ConnectionEvent) string {
 	switch {
+	case change.State == network.Refused && before.State == network.Refused && errors.Is(change.Err, before.Err):
+		return "" // heard by two ways
 	case change.State == network.Refused:
 		c.troubled = true
-		p, _ := findProblem(change.Err)
-		return p.sentence(c.self.Network)
+		return refusal(change.Err, c.self.Network)
 	case change.State == network.Connected && c.troubled:
 		c.troubled = false
 		return textBack(c.self.Network)
@@ -99,8 +101,18 @@ func explainState(state status.BridgeStateEvent, err error, n network.Network) s
 	return status.BridgeState{
 		StateEvent: state,
 		Error:      status.BridgeStateErrorCode(p.code),
-		Message:    p.sentence(n),
+		Message:    refusal(err, n),
 	}
+}
+
+// refusal is what the user is told of a login that is turned away, with the time of its end where that is known.
+func refusal(err error, n network.Network) string {
+	p, _ := findProblem(err)
+	text := p.sentence(n)
+	if s := (suspension{}); errors.As(err, &s) {
+		text += " " + textSuspendedUntil(s.until)
+	}
+	return text
 }
 
 // refusedState tells what the user's own account is turned away for from what only the operator can mend.

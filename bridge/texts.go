@@ -120,6 +120,20 @@ func textMessageRequest(name, number, prefix string) string {
 		name, prefix, prefix)
 }
 
+func textAbuseReport(user string, n network.Network, caseID, category string, count int) string {
+	return fmt.Sprintf("%s reports complaints of its people about %s: %d, category %q, case %q. Its own rules say what follows from them; `consent withdraw` of that user, or an answer to %s, is yours to decide.",
+		n.DisplayName(), user, count, category, caseID, n.DisplayName())
+}
+
+func textIntegratorStatus(n network.Network, status string) string {
+	return fmt.Sprintf("%s has changed how this server stands with it as a provider: %q. Unless that is \"active\", users can be turned away at any time. Only %s can say why.",
+		n.DisplayName(), status, n.DisplayName())
+}
+
+func textSuspendedUntil(until time.Time) string {
+	return fmt.Sprintf("It is said to last until %s; the bridge connects again by itself.", until.UTC().Format("2006-01-02 15:04 MST"))
+}
+
 func textReport(user, person, words string) string {
 	return fmt.Sprintf("Report by %s about %s: %s", user, person, words)
 }
@@ -366,7 +380,10 @@ const (
 	textConsentAsk     = "This ends your third-party account on %s: the network forgets you, the keys here are erased, and your chats stay readable but closed. Write `withdraw` within two minutes to do it, or `cancel`."
 	textConsentKept    = "Nothing was changed."
 	textConsentDone    = "Your third-party account on %s has ended, and your consent is withdrawn."
-	textConsentUsage   = "Usage: `$cmdprefix consent [show|withdraw]`. With accounts on several networks, name the one to end: `consent withdraw messenger`."
+	textConsentUsage   = "Usage: `$cmdprefix consent [show|withdraw|export|erase]`. With accounts on several networks, name the one to end: `consent withdraw messenger`."
+	textExported       = "This is all that the bridge keeps about your third-party accounts, keys aside: consents, accounts, hosted files and chats. Messages are not in it, as the bridge keeps none: they are in your rooms."
+	textEraseAsk       = "This ends your third-party accounts and erases what the bridge keeps about them: accounts, keys, hosted files, and which room is which chat. Your rooms stay with what was written, as rooms like others, and a later account begins new ones. Of your consents stay their versions, their times and a code, to show that you gave them. Write `erase` within two minutes to do it, or `cancel`."
+	textErased         = "Your third-party accounts have ended, and what the bridge kept about them is erased. Log files and backups of this server forget you when their own time is over."
 	textStartChatUsage = "Usage: `$cmdprefix start-chat <phone number>`, with plus sign and country code, such as `start-chat +4915112345678`."
 	// textStartChatMessenger follows where Messenger is offered.
 	textStartChatMessenger = " People on Messenger are found by username or account number, such as `start-chat anna.example`."

@@ -106,6 +106,8 @@ func filledIn() []string {
 		textReport("@alice:example.eu", "whatsapp-lid-90000000000001", "they sell things that do not exist"),
 		textUnsupportedContent("poll"),
 		textIdentityChanged("Anna"),
+		textAbuseReport("@alice:example.eu", network.WhatsApp, "case-1", "spam", 3), textIntegratorStatus(network.WhatsApp, "removed"),
+		textSuspendedUntil(time.Unix(1_790_000_000, 0)),
 		fmt.Sprintf(textBlocked, "Anna"),
 		textNoFlows([]string{"network.interop.integrator.id"}, false, true),
 		textNoFlows(nil, false, false),

@@ -33,7 +33,10 @@ const (
 	password  = "correct horse"
 	// mediaPath is where the network finds our files.
 	mediaPath = "/media"
-	logTail   = 60_000
+	// pushPath is where the network calls us, and pushSecret what it signs its calls with.
+	pushPath   = "/interop/push"
+	pushSecret = "a secret of both sides, for calls"
+	logTail    = 60_000
 
 	// logLevelEnv names the environment variable that makes the bridge's log say more, such as debug, when looking
 	// into a failure. Beyond the default level the libraries below us log message texts.
@@ -175,7 +178,7 @@ func (w *world) newHouse(path string, number int, set settings) *house {
 	}
 	require.NoError(w.t, w.net.AddIntegrator(meta.Integrator{
 		ID: number, Name: fmt.Sprintf("Provider %d", number), IdentifierType: "email", Issuer: issuer,
-		MediaBase: provider + mediaPath,
+		MediaBase: provider + mediaPath, PushURL: provider + pushPath, PushSecret: pushSecret,
 	}))
 	h := &house{world: w, integrator: number, provider: provider, users: &users{}}
 	edit := func(config stage.Config) {
@@ -183,6 +186,7 @@ func (w *world) newHouse(path string, number int, set settings) *house {
 			config.Set("logging.min_level", level)
 		}
 		config.Set("network.interop.media.base_url", provider+mediaPath)
+		config.Set("network.interop.push.secret", pushSecret)
 		config.Set("network.interop.products", []string{"whatsapp", "messenger"})
 		if set.edit != nil {
 			set.edit(config)

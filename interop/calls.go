@@ -18,14 +18,16 @@ const (
 	callsAtOnce = 100
 )
 
-// Calls takes what the network announces by push. Each function may be nil; none should
+// Calls takes what the network announces by push, or when our records are compared with its own. Each function may be nil; none should
 // block. What they are told may come twice, late, or out of order.
 type Calls struct {
 	// OnWake: something waits for the login, or it has to upload keys; it should connect.
 	OnWake func(login network.Address)
 	// OnSuspended: the network has suspended the login, until a time if that is not zero.
 	OnSuspended func(login network.Address, reason string, until time.Time)
-	// OnWithdrawn: the network has ended the enlistment. Consents and hosted files have ended already.
+	// OnStanding: the network lets the login in again; it should connect.
+	OnStanding func(login network.Address)
+	// OnWithdrawn: the network has ended the enlistment. Consents, hosted files and keys have ended already.
 	OnWithdrawn func(login network.Address, reason string)
 	// OnAbuseReport: people have reported the login's user.
 	OnAbuseReport func(login network.Address, report AbuseReport)
@@ -104,6 +106,12 @@ func (p *Provider) handle(ctx context.Context, e *database.PushEvent) error {
 	}
 	switch e.Type {
 	case eventMessageWaiting, eventPrekeysLow:
+		// Whoever gets messages is not suspended any more.
+		if row, err := p.db.Enlistment(ctx, e.LoginID); err != nil {
+			return err
+		} else if row != nil && Status(row.Status) == Suspended {
+			p.Recheck()
+		}
 		if p.env.Calls.OnWake != nil {
 			p.env.Calls.OnWake(login)
 		}
@@ -166,10 +174,7 @@ func (p *Provider) ofEvent(ctx context.Context, e *database.PushEvent) (*databas
 	}
 	if row.UpdatedAt.Unix() > e.SentAt.Unix() {
 		p.log.Info().Str("login_id", e.LoginID).Str("type", e.Type).Msg("An event of the network is older than the enlistment")
-		select {
-		case p.compare <- struct{}{}:
-		default:
-		}
+		p.Recheck()
 		return nil, nil, nil
 	}
 	unlock, err := p.lock(ctx, row.User, row.Network)

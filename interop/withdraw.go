@@ -14,15 +14,17 @@ import (
 const (
 	// withdrawEvery is how often a withdrawal that is not confirmed yet is tried again.
 	withdrawEvery = time.Minute
-	// reconcileEvery is how often our records are compared with the network's.
+	// reconcileEvery is how often our records are compared with the network's, suspendedEvery the same while
+	// somebody is suspended: the end of that is not announced.
 	reconcileEvery = 6 * time.Hour
+	suspendedEvery = 10 * time.Minute
 	// roundTimeout bounds one round of the caretaker.
 	roundTimeout = 2 * time.Minute
 )
 
 // Withdraw ends a login's enlistment and the consent behind it, for one of the
 // Reason constants. Both end here at once, so that no token is made any more, and
-// the files that were hosted for the login are gone. An
+// the files that were hosted for the login and its keys are gone: it must not be connected any more. An
 // error means only that the network has not confirmed it yet: that is tried again
 // until it does. Repeating it is harmless.
 func (p *Provider) Withdraw(ctx context.Context, login network.Address, reason string) error {
@@ -54,8 +56,8 @@ func (p *Provider) Withdraw(ctx context.Context, login network.Address, reason s
 	return nil
 }
 
-// end closes here what belongs to an enlistment: its consents and hosted files; the user's lock is held.
-// The row is as it was before, so that one which had ended already can be told.
+// end closes here what belongs to an enlistment, in one transaction: its consents, hosted files and keys; the user's
+// lock is held. The row is as it was before, so that one which had ended already can be told.
 func (p *Provider) end(ctx context.Context, loginID string, status Status, reason string) (*database.Enlistment, error) {
 	var row *database.Enlistment
 	var files []string
@@ -76,6 +78,9 @@ func (p *Provider) end(ctx context.Context, loginID string, status Status, reaso
 		if files, err = p.db.DeleteMediaOf(ctx, row.LoginID); err != nil {
 			return err
 		}
+		if err = p.db.DeleteSignalStore(ctx, row.LoginID); err != nil {
+			return err
+		}
 		return p.db.SetEnlistmentStatus(ctx, row.LoginID, string(status), reason, p.now())
 	})
 	if err != nil {
@@ -93,7 +98,11 @@ func (p *Provider) confirm(ctx context.Context, n network.Network, loginID, enli
 	if err := p.enlister.Withdraw(ctx, n, enlistmentID, reason); err != nil {
 		return err
 	}
-	return p.db.SetEnlistmentStatus(context.WithoutCancel(ctx), loginID, string(Withdrawn), reason, p.now())
+	ctx = context.WithoutCancel(ctx)
+	if err := p.db.SetEnlistmentStatus(ctx, loginID, string(Withdrawn), reason, p.now()); err != nil {
+		return err
+	}
+	return p.db.DropErased(ctx, loginID)
 }
 
 // finishWithdrawals has the network confirm what a user has left; the user's lock is held.
@@ -153,18 +162,11 @@ func (p *Provider) Reconcile(ctx context.Context, n network.Network) (Reconciled
 		if ours == status || status == Pending || ours == Withdrawn || ours == Withdrawing || !row.UpdatedAt.Before(began) {
 			continue
 		}
-		if err := p.db.SetEnlistmentStatus(ctx, row.LoginID, string(status), "", p.now()); err != nil {
-			return result, err
-		}
-		if status == Withdrawn {
-			files, err := p.db.DeleteMediaOf(ctx, row.LoginID)
-			if err != nil {
-				return result, err
-			}
-			p.removeMedia(files)
-		}
 		address, err := network.ParseAddress(row.LoginID)
 		if err != nil {
+			return result, err
+		}
+		if err = p.takeOver(ctx, address, row, status); err != nil {
 			return result, err
 		}
 		result.Changed = append(result.Changed, address)
@@ -177,11 +179,47 @@ func (p *Provider) Reconcile(ctx context.Context, n network.Network) (Reconciled
 	return result, nil
 }
 
+// takeOver makes the network's word on an enlistment ours, and passes it on.
+func (p *Provider) takeOver(ctx context.Context, login network.Address, row *database.Enlistment, status Status) error {
+	unlock, err := p.lock(ctx, row.User, row.Network)
+	if err != nil {
+		return err
+	}
+	if status == Withdrawn {
+		_, err = p.end(ctx, row.LoginID, Withdrawn, "")
+	} else {
+		err = p.db.SetEnlistmentStatus(ctx, row.LoginID, string(status), "", p.now())
+	}
+	unlock()
+	if err != nil {
+		return err
+	}
+	calls := p.env.Calls
+	switch {
+	case status == Withdrawn && calls.OnWithdrawn != nil:
+		calls.OnWithdrawn(login, "")
+	case status == Suspended && calls.OnSuspended != nil:
+		calls.OnSuspended(login, "", time.Time{})
+	case status == Active && calls.OnStanding != nil:
+		calls.OnStanding(login)
+	}
+	return nil
+}
+
+// Recheck has our records compared with the network's soon: a login was turned away in a way that they do not explain.
+func (p *Provider) Recheck() {
+	select {
+	case p.compare <- struct{}{}:
+	default:
+	}
+}
+
 // takeCare finishes withdrawals and reconciles until ctx ends.
 func (p *Provider) takeCare(ctx context.Context) {
-	withdraw, reconcile := time.NewTicker(withdrawEvery), time.NewTicker(reconcileEvery)
+	withdraw, reconcile, suspended := time.NewTicker(withdrawEvery), time.NewTicker(reconcileEvery), time.NewTicker(suspendedEvery)
 	defer withdraw.Stop()
 	defer reconcile.Stop()
+	defer suspended.Stop()
 	p.round(ctx, true)
 	for {
 		select {
@@ -193,10 +231,23 @@ func (p *Provider) takeCare(ctx context.Context) {
 			p.round(ctx, false)
 		case <-p.compare:
 			p.round(ctx, true)
+		case <-suspended.C:
+			p.round(ctx, p.anySuspended(ctx))
 		case <-reconcile.C:
 			p.round(ctx, true)
 		}
 	}
+}
+
+// anySuspended says whether the network has suspended anybody.
+func (p *Provider) anySuspended(ctx context.Context) bool {
+	for _, n := range p.cfg.Products {
+		rows, err := p.db.Enlistments(ctx, n)
+		if err == nil && slices.ContainsFunc(rows, func(row *database.Enlistment) bool { return Status(row.Status) == Suspended }) {
+			return true
+		}
+	}
+	return false
 }
 
 // round looks after every network once.

@@ -51,6 +51,12 @@ type Finder interface {
 	Find(ctx context.Context, identifier string) (Person, error)
 }
 
+// Waker is a client that can be told by other ways than its connection that something waits for it.
+type Waker interface {
+	// Wake connects at once if the client is waiting to, and otherwise has the connection show that it lives.
+	Wake()
+}
+
 // MediaSource is a client that opens files which came in earlier, from what was kept of them.
 type MediaSource interface {
 	// OpenMedia reads the plaintext of the file that a [Media.Reference] stands for, as [Media.Open] does.

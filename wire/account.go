@@ -112,6 +112,9 @@ func (a *Account) Self() network.Address { return a.login.Self }
 // Connect starts the connection, see [network.Client].
 func (a *Account) Connect(ctx context.Context) error { return a.client.Connect(ctx) }
 
+// Wake makes the account's connection show that it lives, see [network.Waker].
+func (a *Account) Wake() { a.client.Wake() }
+
 // Disconnect ends the connection, see [network.Client].
 func (a *Account) Disconnect() { a.client.Disconnect() }
 

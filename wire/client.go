@@ -65,6 +65,8 @@ type Client struct {
 	stop    context.CancelFunc // nil while not started
 	stopped chan struct{}
 	link    *link // nil unless logged in
+	// woken has a token when the network says that something waits for the login.
+	woken   chan struct{}
 	sending map[string]bool
 }
 
@@ -78,6 +80,16 @@ func New(cfg Config) *Client {
 		stamps:  newLRU[string, string](keptStamps),
 		retries: newLRU[string, int](keptRetries),
 		sending: make(map[string]bool),
+		woken:   make(chan struct{}, 1),
+	}
+}
+
+// Wake ends the wait for the next connection; an open one has to show at once that it still lives. The network
+// calls for it by other ways than the connection when something waits for a login (docs/protocol.md#media).
+func (c *Client) Wake() {
+	select {
+	case c.woken <- struct{}{}:
+	default:
 	}
 }
 
@@ -181,6 +193,7 @@ func (c *Client) run(ctx context.Context, stopped chan struct{}) {
 		select {
 		case <-time.After(pause(pauses)):
 			pauses++
+		case <-c.woken:
 		case <-ctx.Done():
 		}
 	}

@@ -227,11 +227,14 @@ func (l *link) libraryEvent(event any) {
 	}
 }
 
-// keepAlive pings the server and ends a connection that does not answer.
+// keepAlive pings the server and ends a connection that does not answer. One that the network does not know of any
+// more is woken by it, and then one missed answer is enough.
 func (l *link) keepAlive(ctx context.Context) {
 	for missed := 0; missed < missedPings; {
 		select {
 		case <-time.After(pingEvery + rand.N(pingEvery/2)):
+		case <-l.owner.woken:
+			missed = missedPings - 1
 		case <-ctx.Done():
 			return
 		}

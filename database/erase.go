@@ -1,0 +1,128 @@
+package database
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"go.mau.fi/util/dbutil"
+)
+
+const (
+	getConsentsOfUserQuery = `
+		SELECT ` + consentColumns + ` FROM cw_consent WHERE user_mxid=$1 ORDER BY COALESCE(offered_at, given_at), id`
+	getEnlistmentsOfUserEverywhereQuery = `
+		SELECT ` + enlistmentColumns + ` FROM cw_enlistment WHERE user_mxid=$1 ORDER BY created_at, login_id`
+	getMediaOfQuery = `
+		SELECT ` + mediaColumns + ` FROM cw_media WHERE login_id=$1 ORDER BY created_at, id`
+
+	eraseConsentQuery = `
+		UPDATE cw_consent SET user_mxid=$2, terms_text='', country='' WHERE id=$1`
+	eraseEnlistmentQuery = `
+		UPDATE cw_enlistment SET user_mxid=$2, identifier='', display_name='' WHERE login_id=$1`
+	deleteEnlistmentQuery = `
+		DELETE FROM cw_enlistment WHERE login_id=$1`
+	deleteSubjectsQuery = `
+		DELETE FROM cw_subject WHERE user_mxid=$1`
+	deleteMatrixEventsQuery = `
+		DELETE FROM cw_mx_inbox WHERE room_id=$1`
+
+	// erasedPrefix begins what stands in the place of an erased user.
+	erasedPrefix = "erased:"
+)
+
+// loginTables are the tables, Signal's aside, with rows of a login, each with the column that names it.
+func loginTables() map[string]string {
+	return map[string]string{
+		"cw_inbox": "login_id", "cw_receipt": "login_id", "cw_outbox": "login_id", "cw_push_event": "login_id", "cw_proof": "login_id",
+		"cw_portal_pending": "receiver",
+	}
+}
+
+// ConsentsOfUser is a user's ledger for all networks, oldest first.
+func (db *Database) ConsentsOfUser(ctx context.Context, user string) ([]*Consent, error) {
+	rows, err := db.Query(ctx, getConsentsOfUserQuery, user)
+	return dbutil.NewRowIterWithError(rows, scanConsent, err).AsList()
+}
+
+// EnlistmentsOfUser is a user's rows of all networks, whatever their status, oldest first.
+func (db *Database) EnlistmentsOfUser(ctx context.Context, user string) ([]*Enlistment, error) {
+	rows, err := db.Query(ctx, getEnlistmentsOfUserEverywhereQuery, user)
+	return dbutil.NewRowIterWithError(rows, scanEnlistment, err).AsList()
+}
+
+// MediaOf is the files that are hosted for a login, oldest first.
+func (db *Database) MediaOf(ctx context.Context, loginID string) ([]*Media, error) {
+	rows, err := db.Query(ctx, getMediaOfQuery, loginID)
+	return dbutil.NewRowIterWithError(rows, scanMedia, err).AsList()
+}
+
+// EraseLogin deletes all rows of a login and what came from its rooms; the enlistment and the consent are for [Database.EraseUser].
+func (db *Database) EraseLogin(ctx context.Context, loginID string, rooms []string) error {
+	return db.DoTxn(ctx, nil, func(ctx context.Context) error {
+		if err := db.DeleteSignalStore(ctx, loginID); err != nil {
+			return err
+		}
+		for table, column := range loginTables() {
+			if _, err := db.Exec(ctx, "DELETE FROM "+table+" WHERE "+column+" = $1", loginID); err != nil {
+				return fmt.Errorf("failed to erase a login: %w", err)
+			}
+		}
+		for _, room := range rooms {
+			if _, err := db.Exec(ctx, deleteMatrixEventsQuery, room); err != nil {
+				return fmt.Errorf("failed to erase a login: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// EraseUser takes a user out of ledger and enlistments. Of a consent stay its id, its version, its times and a hash, by which
+// somebody who has both id and user can show that it was theirs. Of an enlistment that has not ended for the
+// network stays what is needed to end it; it goes with [Database.DropErased].
+func (db *Database) EraseUser(ctx context.Context, user, ended string) error {
+	return db.DoTxn(ctx, nil, func(ctx context.Context) error {
+		consents, err := db.ConsentsOfUser(ctx, user)
+		if err != nil {
+			return err
+		}
+		for _, consent := range consents {
+			if _, err = db.Exec(ctx, eraseConsentQuery, consent.ID, erasedHash(consent.ID, user)); err != nil {
+				return fmt.Errorf("failed to erase a consent: %w", err)
+			}
+		}
+		rows, err := db.EnlistmentsOfUser(ctx, user)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			if row.Status == ended {
+				_, err = db.Exec(ctx, deleteEnlistmentQuery, row.LoginID)
+			} else {
+				_, err = db.Exec(ctx, eraseEnlistmentQuery, row.LoginID, erasedHash(row.LoginID, user))
+			}
+			if err != nil {
+				return fmt.Errorf("failed to erase an enlistment: %w", err)
+			}
+		}
+		if _, err = db.Exec(ctx, deleteSubjectsQuery, user); err != nil {
+			return fmt.Errorf("failed to erase a subject: %w", err)
+		}
+		return nil
+	})
+}
+
+// DropErased deletes the enlistment of an erased user; one of anybody else stays.
+func (db *Database) DropErased(ctx context.Context, loginID string) error {
+	_, err := db.Exec(ctx, deleteEnlistmentQuery+` AND user_mxid LIKE '`+erasedPrefix+`%'`, loginID)
+	if err != nil {
+		return fmt.Errorf("failed to drop an erased enlistment: %w", err)
+	}
+	return nil
+}
+
+func erasedHash(id, user string) string {
+	sum := sha256.Sum256([]byte(id + "\x00" + user))
+	return erasedPrefix + hex.EncodeToString(sum[:])
+}
