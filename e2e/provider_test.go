@@ -161,6 +161,8 @@ func TestPushWakes(t *testing.T) {
 func TestAdministratorsAreTold(t *testing.T) {
 	w := newWorld(t)
 	alice, admin := w.MatrixUser("alice").Enlisted(), w.MatrixUser("admin")
+	admin.Command("version") // the bot knows where to write to them
+	admin.WaitForNotice("causeway")
 	require.NoError(t, w.net.Push(alice.jid, "abuse_report", map[string]any{"case_id": "case-17", "category": "spam", "count": 3}))
 	admin.waitForWord("@alice:localhost", "case-17", "spam", "3")
 	require.NoError(t, w.net.PushEvents(integrator, "whatsapp", meta.PushEvent{"type": "integrator_status", "status": "onboarding"}))
