@@ -9,6 +9,7 @@ import (
 	"go.mau.fi/libsignal/protocol"
 	"go.mau.fi/libsignal/session"
 	"go.mau.fi/libsignal/signalerror"
+	"go.mau.fi/whatsmeow"
 	waBinary "go.mau.fi/whatsmeow/binary"
 )
 
@@ -37,7 +38,13 @@ func (c *Client) tagOf(out Outgoing) []byte {
 func (l *link) encryptAsIs(ctx context.Context, out Outgoing, bundle *prekey.Bundle, attrs waBinary.Attrs) (*waBinary.Node, error) {
 	address := out.To.SignalAddress()
 	builder := session.NewBuilderFromSignal(l.lib.Store, address, serializer)
-	if bundle != nil {
+	if bundle == nil {
+		if known, err := l.owner.signal.HasSession(ctx, address.String()); err != nil {
+			return nil, err
+		} else if !known {
+			return nil, whatsmeow.ErrNoSession
+		}
+	} else {
 		err := builder.ProcessBundle(ctx, bundle)
 		if errors.Is(err, signalerror.ErrUntrustedIdentity) { // a new key: the old session is of no use
 			if err = l.inside.ClearUntrustedIdentity(ctx, out.To); err == nil {

@@ -85,22 +85,33 @@ func (c *Client) release(id string) {
 // given. Ratchet and copy for retries are committed before anything is sent, so
 // that no message key is ever used twice.
 func (l *link) seal(ctx context.Context, out Outgoing, bundle *prekey.Bundle, keep bool) (*waBinary.Node, error) {
-	signal := l.owner.signal
-	if bundle == nil {
-		known := false
-		err := signal.guard.Do(ctx, func(ctx context.Context) (err error) {
-			known, err = signal.HasSession(ctx, out.To.SignalAddress().String())
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		if !known {
-			if bundle, err = l.fetchBundle(ctx, out.To); err != nil {
-				return nil, err
-			}
-		}
+	if bundle != nil {
+		return l.sealWith(ctx, out, bundle, keep)
 	}
+	known := false
+	err := l.owner.signal.guard.Do(ctx, func(ctx context.Context) (err error) {
+		known, err = l.owner.signal.HasSession(ctx, out.To.SignalAddress().String())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if known {
+		envelope, err := l.sealWith(ctx, out, nil, keep)
+		if !errors.Is(err, whatsmeow.ErrNoSession) {
+			return envelope, err
+		}
+		// The person's key changed in this very moment, which ended the session.
+	}
+	if bundle, err = l.fetchBundle(ctx, out.To); err != nil {
+		return nil, err
+	}
+	return l.sealWith(ctx, out, bundle, keep)
+}
+
+// sealWith is seal with a session that is there, or is made of a bundle.
+func (l *link) sealWith(ctx context.Context, out Outgoing, bundle *prekey.Bundle, keep bool) (*waBinary.Node, error) {
+	signal := l.owner.signal
 	attrs := waBinary.Attrs{}
 	if out.MediaType != "" {
 		attrs["mediatype"] = out.MediaType
