@@ -137,6 +137,13 @@ func (c *Client) handOver(ctx context.Context, work errand, content network.Cont
 			Mentions: work.calls.Mentions, MentionsAll: work.calls.MentionsAll,
 		},
 	}
+	if text, ok := content.(network.Text); ok {
+		pieces := portal.Split(text)
+		for _, piece := range pieces[:len(pieces)-1] {
+			out.Ahead = append(out.Ahead, piece)
+		}
+		out.Message.Content = pieces[len(pieces)-1]
+	}
 	if c.linked() {
 		out.Message.Expires = work.room.Disappear.Timer
 	}

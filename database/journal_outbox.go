@@ -63,6 +63,8 @@ const (
 	outboxOfEventQuery    = `SELECT ` + outboxColumns + ` FROM cw_outbox WHERE bridge_id = $1 AND event_id = $2 ORDER BY part`
 	deliveredOutboxQuery  = `UPDATE cw_outbox SET delivered_at = $5 WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND remote_id = $4 AND delivered_at = 0`
 	readOutboxQuery       = `UPDATE cw_outbox SET read_at = $5 WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND remote_id = $4 AND read_at = 0`
+	endRestQuery = `UPDATE cw_outbox SET state = 'failed', error_class = $4, done_at = $5, reported = true
+		WHERE bridge_id = $1 AND event_id = $2 AND seq > $3 AND state IN ('ready', 'unknown')`
 	reportedOutboxQuery   = `UPDATE cw_outbox SET reported = true WHERE bridge_id = $1 AND event_id = $2 AND part = $3`
 	unreportedOutboxQuery = `SELECT ` + outboxColumns + ` FROM cw_outbox
 		WHERE bridge_id = $1 AND state IN ('sent', 'failed') AND NOT reported ORDER BY seq`
@@ -114,6 +116,14 @@ func (j *Journal) RetryOutbox(ctx context.Context, r OutboxRow) error {
 func (j *Journal) EndOutbox(ctx context.Context, r OutboxRow) error {
 	_, err := j.db.Exec(ctx, endOutboxQuery, j.bridgeID, r.EventID, r.Part, r.State, r.Attempts, r.ErrorClass, r.ServerTS, r.DoneAt, r.Payload)
 	return err
+}
+
+// EndRest closes the parts of an event that come after one that failed, as failed like it; the author knows by that one.
+func (j *Journal) EndRest(ctx context.Context, r OutboxRow) error {
+	if _, err := j.db.Exec(ctx, endRestQuery, j.bridgeID, r.EventID, r.Seq, r.ErrorClass, r.DoneAt); err != nil {
+		return fmt.Errorf("failed to close the rest of a message: %w", err)
+	}
+	return nil
 }
 
 // ReportedOutbox notes that the author knows the final state.

@@ -30,6 +30,9 @@ type Outgoing struct {
 	Event *event.Event
 	// Part counts the messages that one Matrix event becomes, from zero.
 	Part int
+	// Ahead are contents that go before the message, in this order, each as a message of its own: the pieces of a text
+	// that is too long for one. All of them are accepted or none, and a quote goes with the first.
+	Ahead []network.Content
 	// Message is what the network gets. Its id's conversation and sender are set, the bare id is not.
 	Message network.Message
 	// NewID shapes an id of the network from a seed ([network.Client.NewMessageID]).
@@ -46,6 +49,8 @@ type Outbox struct {
 	flood flood
 	// dropped holds the numbers of rows that were given up, until their lane has seen it.
 	dropped sync.Map
+	// failed holds the numbers of parts that failed, by the event, until the last part has been seen.
+	failed sync.Map
 	// told runs what tells authors.
 	told errands
 }
@@ -81,22 +86,23 @@ func (out *Outbox) Accept(ctx context.Context, msg Outgoing) (network.MessageID,
 	if !journaled {
 		return out.pass(ctx, msg)
 	}
-	row, err := out.row(msg)
+	rows, err := out.rows(msg)
 	if err != nil {
 		return network.MessageID{}, err
 	}
+	row := rows[len(rows)-1]
 	if out.flood.over(row.Author) {
 		known, err := out.d.journal.OutboxOfEvent(ctx, row.EventID)
 		if err != nil || len(known) == 0 {
 			return network.MessageID{}, errors.Join(ErrFlooded, err)
 		}
 	}
-	kept, added, err := out.store(ctx, row)
+	kept, err := out.store(ctx, rows)
 	if err != nil {
 		return network.MessageID{}, fmt.Errorf("failed to accept a message: %w", err)
 	}
 	accepted := msg.Message.ID
-	accepted.ID = kept.RemoteID
+	accepted.ID = kept[len(kept)-1].row.RemoteID
 	err = failpoint.Hit(failpoint.OutboxWritten)
 	if err == nil && msg.Save != nil {
 		err = msg.Save(ctx, accepted)
@@ -105,29 +111,15 @@ func (out *Outbox) Accept(ctx context.Context, msg Outgoing) (network.MessageID,
 		// the message is promised: an answer that does not find it is the smaller evil
 		zerolog.Ctx(ctx).Err(err).Msg("Failed to save the record of a message that will be sent")
 	}
-	if added {
-		out.flood.count(kept.Author, 1)
-		out.lanes.push(database.OutboxLane{Login: kept.Login, Chat: kept.Chat}, outgoing{OutboxRow: kept})
-	} else {
-		out.d.metrics.repeats.Add(1)
+	for _, part := range kept {
+		if !part.added {
+			out.d.metrics.repeats.Add(1)
+			continue
+		}
+		out.flood.count(part.row.Author, 1)
+		out.lanes.push(database.OutboxLane{Login: part.row.Login, Chat: part.row.Chat}, outgoing{OutboxRow: part.row})
 	}
 	return accepted, nil
-}
-
-// store commits a row, if need be after a few tries.
-func (out *Outbox) store(ctx context.Context, row database.OutboxRow) (kept database.OutboxRow, added bool, err error) {
-	for try := 1; ; try++ {
-		err = out.d.writer.do(ctx, func(ctx context.Context) (err error) {
-			kept, added, err = out.d.journal.AddOutbox(ctx, row)
-			return err
-		})
-		if err == nil || try == acceptTries || errors.Is(err, errWriterClosed) || errors.Is(err, database.ErrFenced) {
-			return kept, added, err
-		}
-		if !sleep(ctx, backoff(out.d.timing.RetryFirst, out.d.timing.RetryLimit, try)) {
-			return kept, added, err
-		}
-	}
 }
 
 func (out *Outbox) row(msg Outgoing) (database.OutboxRow, error) {
@@ -203,6 +195,9 @@ func (out *Outbox) stop(ctx context.Context) {
 
 // try sends a row once.
 func (out *Outbox) try(ctx context.Context, _ *lane[database.OutboxLane, outgoing], row *outgoing) verdict {
+	if out.broken(row.OutboxRow) {
+		return verdict{ended: true}
+	}
 	age := out.d.now().Sub(fromMillis(row.CreatedAt))
 	if age > out.d.timing.MaxAge {
 		return out.end(row.OutboxRow, database.OutboxFailed, network.Sent{}, fmt.Errorf("not sent within %s: %w", out.d.timing.MaxAge, lastError(*row)))
@@ -305,13 +300,17 @@ func (out *Outbox) end(row database.OutboxRow, state database.OutboxState, sent 
 		out.d.metrics.sent.Add(1)
 	} else {
 		out.d.metrics.failed.Add(1)
+		if row.Part > 0 {
+			out.failed.Store(row.EventID, row.Seq)
+		}
 	}
 	if row.Epoch != database.GivenBack {
 		out.flood.count(row.Author, -1)
 	}
 	ctx := out.lanes.ctx
-	out.d.writer.later(func(ctx context.Context) error { return out.d.journal.EndOutbox(ctx, row) }, func(err error) {
+	out.d.writer.later(func(ctx context.Context) error { return out.close(ctx, row) }, func(err error) {
 		if err != nil {
+			out.failed.Delete(row.EventID)
 			out.d.log.Err(err).Int64("seq", row.Seq).Msg("Failed to close an outbox row; it will be sent again")
 			out.lanes.reload(database.OutboxLane{Login: row.Login, Chat: row.Chat})
 			return

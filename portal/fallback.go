@@ -26,7 +26,7 @@ func Correction(content *event.MessageEventContent, prefix string) (network.Cont
 		if caption == "" {
 			return nil, fmt.Errorf("failed to convert an edit without text: %w", network.ErrUnsupported)
 		}
-		return limited(prefix + caption)
+		return network.Text{Body: prefix + caption}, nil
 	}
 	converted, err := FromMatrix(content)
 	if err != nil {
@@ -36,7 +36,7 @@ func Correction(content *event.MessageEventContent, prefix string) (network.Cont
 	if !ok {
 		return nil, fmt.Errorf("failed to convert an edit: %w", network.ErrUnsupported)
 	}
-	return limited(prefix + text.Body)
+	return network.Text{Body: prefix + text.Body}, nil
 }
 
 // PollText is a poll as a text with numbered options, and hint, which says how to answer, at its end.
@@ -54,7 +54,7 @@ func PollText(poll *event.PollStartEventContent, hint string) (network.Content, 
 	if hint != "" {
 		out.WriteString("\n" + hint)
 	}
-	return limited(out.String())
+	return network.Text{Body: out.String()}, nil
 }
 
 func plainOf(text event.MSC1767Message) string {
@@ -80,9 +80,9 @@ func locationText(content *event.MessageEventContent) (network.Content, error) {
 		at(latitude), at(longitude), at(latitude), at(longitude))
 	name := strings.TrimSpace(cleanText(content.Body))
 	if name == "" || strings.Contains(name, "geo:") {
-		return limited("📍 " + link)
+		return network.Text{Body: "📍 " + link}, nil
 	}
-	return limited("📍 " + name + "\n" + link)
+	return network.Text{Body: "📍 " + name + "\n" + link}, nil
 }
 
 // parseGeo reads a geo URI (RFC 5870).

@@ -6,7 +6,7 @@ import (
 	"causeway/network"
 )
 
-// MaxTextLength is how many characters a message may have; phones cut the rest off (docs/protocol.md#subset).
+// MaxTextLength is how many bytes a text may have, and so never more characters; phones cut the rest off (docs/protocol.md#subset).
 const MaxTextLength = 65536
 
 // featuresID changes with every change of [Features], so that rooms are told again.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/net/html"
 
@@ -25,7 +24,7 @@ const (
 )
 
 // FromMatrix converts what a user wrote, or where they are. Errors wrap [network.ErrUnsupported]
-// for content that a third-party chat does not carry and [network.ErrTooLarge]. Files are for [FileFromMatrix].
+// for content that a third-party chat does not carry. A long text comes whole: see [Split]. Files are for [FileFromMatrix].
 func FromMatrix(content *event.MessageEventContent) (network.Content, error) {
 	switch content.MsgType {
 	case event.MsgText, event.MsgNotice:
@@ -44,19 +43,9 @@ func textFromMatrix(content *event.MessageEventContent, prefix string) (network.
 	if text == "" {
 		return nil, fmt.Errorf("failed to convert an empty message: %w", network.ErrUnsupported)
 	}
-	converted, err := limited(prefix + text)
-	if err != nil {
-		return nil, err
-	}
+	converted := network.Text{Body: prefix + text}
 	converted.Preview = previewFromMatrix(content, converted.Body)
 	return converted, nil
-}
-
-func limited(text string) (network.Text, error) {
-	if utf8.RuneCountInString(text) > MaxTextLength {
-		return network.Text{}, fmt.Errorf("failed to convert a message of over %d characters: %w", MaxTextLength, network.ErrTooLarge)
-	}
-	return network.Text{Body: text}, nil
 }
 
 // writtenText is the text of an event in the network's markup, without the quote that old clients put before a reply.

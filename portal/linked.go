@@ -235,10 +235,7 @@ func LinkedFromMatrix(content *event.MessageEventContent, who Pills) (network.Me
 	if text == "" {
 		return msg, fmt.Errorf("failed to convert an empty message: %w", network.ErrUnsupported)
 	}
-	converted, err := limited(prefix + text)
-	if err != nil {
-		return msg, err
-	}
+	converted := network.Text{Body: prefix + text}
 	converted.Preview = previewFromMatrix(content, converted.Body)
 	msg.Content = converted
 	return msg, nil

@@ -1,8 +1,6 @@
 package portal_test
 
 import (
-	"errors"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -124,9 +122,6 @@ func TestFromMatrixRefuses(t *testing.T) {
 	}
 	_, err := portal.FromMatrix(&event.MessageEventContent{MsgType: event.MsgText, Body: " \n"})
 	require.ErrorIs(t, err, network.ErrUnsupported)
-	_, err = portal.FromMatrix(&event.MessageEventContent{MsgType: event.MsgText, Body: strings.Repeat("a", portal.MaxTextLength+1)})
-	require.ErrorIs(t, err, network.ErrTooLarge)
-	require.False(t, errors.Is(err, network.ErrUnsupported))
 }
 
 func TestInfo(t *testing.T) {
