@@ -6,13 +6,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"maunium.net/go/mautrix/event"
-
-	"causeway/simulator/meta"
 )
 
 // A text that grows beyond what one message may have arrives in several, in order and whole.
 func TestLongText(t *testing.T) {
-	w := newWorld(t, withNetwork(meta.Profile(meta.ProfileCalm)))
+	w := newWorld(t)
 	alice := w.MatrixUser("alice").Enlisted()
 	anna := w.Somebody("Anna").OptedIn()
 	room := alice.StartChat(anna)
