@@ -60,10 +60,10 @@ const (
 	tryOutboxQuery = `UPDATE cw_outbox SET state = $4, attempts = $5, error_class = $6 WHERE bridge_id = $1 AND event_id = $2 AND part = $3`
 	endOutboxQuery = `UPDATE cw_outbox SET state = $4, attempts = $5, error_class = $6, server_ts = $7, done_at = $8, payload = $9
 		WHERE bridge_id = $1 AND event_id = $2 AND part = $3`
-	outboxOfEventQuery    = `SELECT ` + outboxColumns + ` FROM cw_outbox WHERE bridge_id = $1 AND event_id = $2 ORDER BY part`
-	deliveredOutboxQuery  = `UPDATE cw_outbox SET delivered_at = $5 WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND remote_id = $4 AND delivered_at = 0`
-	readOutboxQuery       = `UPDATE cw_outbox SET read_at = $5 WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND remote_id = $4 AND read_at = 0`
-	endRestQuery = `UPDATE cw_outbox SET state = 'failed', error_class = $4, done_at = $5, reported = true
+	outboxOfEventQuery   = `SELECT ` + outboxColumns + ` FROM cw_outbox WHERE bridge_id = $1 AND event_id = $2 ORDER BY part`
+	deliveredOutboxQuery = `UPDATE cw_outbox SET delivered_at = $5 WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND remote_id = $4 AND delivered_at = 0`
+	readOutboxQuery      = `UPDATE cw_outbox SET read_at = $5 WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND remote_id = $4 AND read_at = 0`
+	endRestQuery         = `UPDATE cw_outbox SET state = 'failed', error_class = $4, done_at = $5, reported = true
 		WHERE bridge_id = $1 AND event_id = $2 AND seq > $3 AND state IN ('ready', 'unknown')`
 	reportedOutboxQuery   = `UPDATE cw_outbox SET reported = true WHERE bridge_id = $1 AND event_id = $2 AND part = $3`
 	unreportedOutboxQuery = `SELECT ` + outboxColumns + ` FROM cw_outbox
