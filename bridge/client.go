@@ -46,6 +46,8 @@ type Client struct {
 	cancel context.CancelFunc
 	// traffic is when something last came from the network, or was acknowledged by it; zero if never in this run.
 	traffic time.Time
+	// welcome are people with whom the user has agreed to chat, as far as it was asked for.
+	welcome map[network.Address]bool
 	// troubled says that the user was told of a refusal, and has to be told of its end.
 	troubled bool
 	// pictures are the people whose picture is to be asked for, pictured when that was done last (linked accounts).

@@ -27,6 +27,7 @@ func (c *Connector) registerCommands() {
 		return
 	}
 	processor.AddHandlers(c.contactCommands()...)
+	processor.AddHandlers(c.safetyCommands()...)
 	processor.AddHandlers(c.linkedCommands()...)
 	processor.AddHandlers(c.fateCommands()...)
 	processor.AddHandlers(

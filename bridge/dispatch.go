@@ -217,7 +217,12 @@ func (c *Client) typingArrived(ctx context.Context, e network.TypingEvent) error
 
 func (c *Client) identityChanged(ctx context.Context, e network.IdentityEvent) error {
 	return c.inRoom(ctx, e.Person, func(ctx context.Context, room *bridgev2.Portal) {
-		c.say(ctx, room, textIdentityChanged(c.connector.nameOf(ctx, e.Person)))
+		name := c.connector.nameOf(ctx, e.Person)
+		if c.setVerified(ctx, e.Person, "") {
+			c.say(ctx, room, textVerifiedChanged(name))
+			return
+		}
+		c.say(ctx, room, textIdentityChanged(name))
 	})
 }
 

@@ -70,6 +70,8 @@ type LoginMetadata struct {
 	ChatURL string `json:"chat_url,omitempty"`
 	// Blocked are the addresses of people whom the user wants to hear nothing of.
 	Blocked []string `json:"blocked,omitempty"`
+	// Verified has the safety numbers that the user has compared, by the people's addresses.
+	Verified map[string]string `json:"verified,omitempty"`
 	// Gathering says that older messages are still coming from the phone: everything waits to be put in order.
 	Gathering bool `json:"gathering,omitempty"`
 	// Told names what the user was told of once and need not be told of again.

@@ -225,9 +225,14 @@ func (c *Client) readSince(ctx context.Context, msg *bridgev2.MatrixReadReceipt,
 	if from.IsZero() {
 		from = time.Unix(0, 0)
 	}
-	rows, err := msg.Portal.Bridge.DB.Message.GetMessagesBetweenTimeQuery(ctx, msg.Portal.PortalKey, from, msg.ReadUpTo)
+	return c.theirMessages(ctx, msg.Portal, conversation, from, msg.ReadUpTo)
+}
+
+// theirMessages is what the other side wrote after one time and up to another, at most the newest [maxReceipts].
+func (c *Client) theirMessages(ctx context.Context, room *bridgev2.Portal, conversation network.Address, from, to time.Time) ([]network.MessageID, error) {
+	rows, err := room.Bridge.DB.Message.GetMessagesBetweenTimeQuery(ctx, room.PortalKey, from, to)
 	if err != nil {
-		return nil, fmt.Errorf("failed to find what was read: %w", err)
+		return nil, fmt.Errorf("failed to find messages of a time: %w", err)
 	}
 	var ids []network.MessageID
 	for _, row := range rows {

@@ -107,6 +107,7 @@ func openInterop(account func(wire.Login) network.Client) opener {
 				return c.connector.provider.Host(ctx, c.self, ciphertext, size, encSHA256)
 			},
 			ReadReceipts: c.connector.config.Receipts.Read,
+			Withhold:     c.withholds,
 			Handler:      c.take,
 			Log:          zerolog.Ctx(ctx).With().Str("component", string(c.self.Network)).Logger(),
 		}), nil

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -13,8 +14,8 @@ import (
 )
 
 // A first contact from outside is a message request: the user sees it and may answer, and until they accept, the other
-// side gets no read receipts and sees no typing. Delivery receipts tell the network that a message need not be
-// kept, and cannot be held back (docs/protocol.md#receipts).
+// side sees no receipts and no typing. The network is told that a message arrived even so, in a way that phones do not
+// show (docs/protocol.md#receipts). The same holds for people whom the user has blocked.
 
 // tellRequest says once in a room that somebody asks to write. It runs in the room's own order.
 func (c *Client) tellRequest(ctx context.Context, room *bridgev2.Portal) {
@@ -48,6 +49,65 @@ func (c *Client) answer(ctx context.Context, room *bridgev2.Portal, answer porta
 		room.UpdateBridgeInfo(ctx)
 	}
 	c.remember(ctx, room)
+	conversation, err := portal.Conversation(room.PortalKey)
+	if err != nil {
+		return
+	}
+	c.mutex.Lock()
+	delete(c.welcome, conversation)
+	c.mutex.Unlock()
+	if answer == portal.RequestAccepted {
+		c.tellDelivered(ctx, room, conversation)
+	}
+}
+
+// tellDelivered makes up for the receipts that were withheld, as far as the newest [maxReceipts] messages go.
+func (c *Client) tellDelivered(ctx context.Context, room *bridgev2.Portal, conversation network.Address) {
+	client, err := c.live()
+	if err != nil {
+		return
+	}
+	teller, ok := client.(network.DeliveryTeller)
+	if !ok {
+		return
+	}
+	ids, err := c.theirMessages(ctx, room, conversation, time.Unix(0, 0), time.Now())
+	if err == nil && len(ids) > 0 {
+		ctx, cancel := context.WithTimeout(ctx, signalTimeout)
+		defer cancel()
+		err = teller.MarkDelivered(ctx, conversation, ids)
+	}
+	if err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Msg("Somebody whose request was accepted is not told that their messages arrived")
+	}
+}
+
+// withholds says whether somebody is not to see that their messages arrive: the user has not agreed to the chat, or
+// hears nothing of them. It is asked by the connection, apart from the room's own order, so it reads what is on disk.
+func (c *Client) withholds(ctx context.Context, person network.Address) bool {
+	if c.isBlocked(person) {
+		return true
+	}
+	c.mutex.Lock()
+	known := c.welcome[person]
+	c.mutex.Unlock()
+	if known {
+		return false
+	}
+	room, err := c.connector.bridge.DB.Portal.GetByKey(ctx, portal.Key(person, c.self))
+	if err != nil || room == nil || room.MXID == "" || room.MessageRequest {
+		return true
+	}
+	if metadata, ok := room.Metadata.(*portal.Metadata); ok && metadata.Reserved() {
+		return true
+	}
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if c.welcome == nil {
+		c.welcome = make(map[network.Address]bool)
+	}
+	c.welcome[person] = true
+	return false
 }
 
 // isBlocked says whether the user wants to hear nothing of somebody.

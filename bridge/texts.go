@@ -95,11 +95,11 @@ func textFileMissing(kind network.MediaKind, reason string) string {
 // Message requests, blocks and reports.
 const (
 	textNoRequest              = "There is no message request in this room that waits for an answer."
-	textRequestAccepted        = "Accepted. They see from now on what you have read."
+	textRequestAccepted        = "Accepted. They see from now on that their messages arrive, and what you have read."
 	textRequestDeclined        = "Declined. You will hear nothing more of this person, and they are not told. Use `unblock` to change your mind."
 	textBlockUsage             = "Usage: `$cmdprefix block <phone number>`, or `$cmdprefix block` in the room of the person."
 	textUnblockUsage           = "Usage: `$cmdprefix unblock <phone number>`, or `$cmdprefix unblock` in the room of the person."
-	textBlocked                = "You will hear nothing more of %s: what they send is thrown away unread. They are not told, and still see that their messages were delivered. Use `unblock` to end this."
+	textBlocked                = "You will hear nothing more of %s: what they send is thrown away unread. They are not told, and do not see that their messages arrive. Use `unblock` to end this."
 	textBlockedAlready         = "You hear nothing of %s already."
 	textUnblocked              = "You hear of %s again. What was sent meanwhile is gone."
 	textNotBlocked             = "You have not blocked %s."
@@ -116,7 +116,7 @@ func textMessageRequest(name, number, prefix string) string {
 	if number != "" {
 		name += " (" + number + ")"
 	}
-	return fmt.Sprintf("%s wants to write to you. They do not see what you have read until you accept: answer, or write `%s accept`. With `%s decline` you hear nothing more of them.",
+	return fmt.Sprintf("%s wants to write to you. They see no receipts until you accept: answer, or write `%s accept`. With `%s decline` you hear nothing more of them.",
 		name, prefix, prefix)
 }
 
@@ -211,6 +211,25 @@ func textUnsupportedContent(kind string) string {
 func textIdentityChanged(name string) string {
 	return fmt.Sprintf("The security code of %s changed. Most often that means a new phone or a new installation. Anybody could say so: ask by another way if it matters.", name)
 }
+
+func textVerifiedChanged(name string) string {
+	return fmt.Sprintf("The security code of %s changed, and you had compared it: your mark is taken away. Most often that means a new phone or a new installation. Compare again with `safety-number`, by another way than this chat.", name)
+}
+
+// Safety numbers. Where the digits come from is assumed, see docs/protocol.md#keys.
+const (
+	textSafetyUsage    = "Usage: `$cmdprefix safety-number <phone number>`, or `$cmdprefix safety-number` in the room of the person."
+	textSafetyNumber   = "The safety number with %s:\n\n    %s\n\nIf their phone shows the same digits, nobody reads along between this server and their phone. That says nothing about the way between you and this server, which opens your messages to pass them on; and that phones show these digits for third-party chats is assumed, as Meta has not published it. When you have compared them, write `$cmdprefix verify <digits>` in the room of the chat."
+	textSafetyVerified = "The safety number with %s, which you have compared:\n\n    %s"
+	textSafetyDiffers  = "The safety number with %s is **not the one that you compared**:\n\n    %s\n\nMost often that means a new phone. Compare again by another way than this chat, and then use `verify`."
+	textSafetyTooEarly = "There is no safety number with %s yet: it exists once a message went in either direction."
+	textSafetyUnknown  = "This kind of account shows safety numbers on your phone only: open the chat there, and look at the contact's encryption."
+	textVerifyUsage    = "Usage: `$cmdprefix verify <60 digits>`, with the digits that the other side reads to you. `safety-number` shows yours."
+	textVerifyDiffers  = "These are **not** the digits that this server has with %s. Look for a slip first. If they really differ, somebody may be reading along: do not write anything secret here, and tell your administrator."
+	textVerified       = "The digits are the same: you have compared the safety number with %s. If it changes, this room says so."
+	textUnverified     = "Forgotten: the safety number with %s counts as not compared."
+	textNotVerified    = "You have not compared the safety number with %s."
+)
 
 // What becomes of messages in the end.
 

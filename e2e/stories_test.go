@@ -41,6 +41,7 @@ func together() []story {
 		{"message request (stand-in)", messageRequest},
 		{"declined request", declinedRequest},
 		{"report and block", reportAndBlock},
+		{"safety numbers", safetyNumbers},
 
 		{"formatted text", formattedText},
 		{"link previews", linkPreviews},

@@ -44,6 +44,19 @@ type Sent struct {
 	Time time.Time
 }
 
+// DeliveryTeller is a client whose delivery receipts can be withheld while the user has not accepted a chat.
+type DeliveryTeller interface {
+	// MarkDelivered tells the other side of a direct chat late that messages of theirs arrived.
+	MarkDelivered(ctx context.Context, conversation Address, ids []MessageID) error
+}
+
+// Fingerprinter is a client that knows what two people compare to be sure of each other's keys.
+type Fingerprinter interface {
+	// SafetyNumber is 60 digits, the same for both sides (docs/protocol.md#keys). It wraps [ErrNoEncryption]
+	// while the two have not written to each other.
+	SafetyNumber(ctx context.Context, person Address) (string, error)
+}
+
 // Finder is a client that can look a person up by what users know of them.
 type Finder interface {
 	// Find resolves a phone number (E.164 with plus sign), or whatever identifier the network

@@ -31,6 +31,9 @@ type Login struct {
 	ReadReceipts bool
 	// Upload hosts files on their way out; nil: files cannot be sent.
 	Upload Upload
+	// Withhold says whether a person is not to see that their messages arrived, as while the user has not
+	// accepted the chat; nil withholds nothing. See also [Account.MarkDelivered].
+	Withhold func(ctx context.Context, person network.Address) bool
 	// Headers are added to the websocket's request.
 	Headers http.Header
 	// Handler takes everything that happens, one at a time.
@@ -99,6 +102,7 @@ func NewAccount(login Login, service Service) *Account {
 		Token:        login.Token,
 		ReadReceipts: login.ReadReceipts,
 		Headers:      login.Headers,
+		Withhold:     a.withholds,
 		Franking:     service.Franking,
 		Receiver:     receiver{a},
 		Log:          login.Log,
@@ -156,13 +160,31 @@ func (a *Account) MarkRead(ctx context.Context, conversation network.Address, id
 	if err != nil || !a.login.ReadReceipts {
 		return err
 	}
-	var theirs []string
+	return a.client.MarkRead(ctx, to, theirs(conversation, ids), at)
+}
+
+// MarkDelivered tells a person that messages of theirs arrived whose receipts were withheld.
+func (a *Account) MarkDelivered(ctx context.Context, conversation network.Address, ids []network.MessageID) error {
+	to, err := a.peer(conversation)
+	if err != nil {
+		return err
+	}
+	return a.client.MarkDelivered(ctx, to, theirs(conversation, ids))
+}
+
+// theirs are the bare ids of the messages that the other side of a direct chat wrote.
+func theirs(conversation network.Address, ids []network.MessageID) (bare []string) {
 	for _, id := range ids {
 		if id.Sender == conversation {
-			theirs = append(theirs, id.ID)
+			bare = append(bare, id.ID)
 		}
 	}
-	return a.client.MarkRead(ctx, to, theirs, at)
+	return bare
+}
+
+func (a *Account) withholds(ctx context.Context, from types.JID) bool {
+	person, err := FromJID(a.service.Network, from)
+	return err == nil && a.login.Withhold != nil && a.login.Withhold(ctx, person)
 }
 
 // SetTyping tells a person that the user began or stopped typing.

@@ -42,6 +42,8 @@ type Config struct {
 	Token        func(ctx context.Context) (string, error)
 	ReadReceipts bool
 	Headers      http.Header
+	// Withhold says whether a sender is not to see that their messages arrived; nil withholds nothing.
+	Withhold func(ctx context.Context, from types.JID) bool
 	// Franking makes the tag that goes beside a message, from its plaintext; nil is no tag. Messages with
 	// a tag go in envelopes of version 3, whose plaintext brings its own padding (docs/protocol.md#messenger).
 	Franking func(plaintext []byte) []byte

@@ -95,6 +95,9 @@ const (
 	versionFilled = 3 // assumed: U18
 )
 
+// receiptUnseen is the type of a receipt that ends a message for the server and that phones do not show.
+const receiptUnseen = "inactive" // assumed: U6
+
 // receiptStanza confirms messages: delivered, or read at a time. A stamp is echoed
 // where it is known (docs/protocol.md#receipts).
 func receiptStanza(to types.JID, ids []string, readAt time.Time, stamp string) waBinary.Node {

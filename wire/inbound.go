@@ -188,7 +188,11 @@ func (l *link) confirm(ctx context.Context, node *waBinary.Node, in Incoming) er
 	if stamp != "" {
 		l.owner.stamps.put(in.From.String()+"/"+in.ID, stamp)
 	}
-	err := l.inside.SendNode(ctx, receiptStanza(in.From, []string{in.ID}, time.Time{}, stamp))
+	receipt := receiptStanza(in.From, []string{in.ID}, time.Time{}, stamp)
+	if withhold := l.owner.cfg.Withhold; withhold != nil && withhold(ctx, in.From) {
+		receipt.Attrs["type"] = receiptUnseen
+	}
+	err := l.inside.SendNode(ctx, receipt)
 	if err != nil {
 		return fmt.Errorf("failed to confirm a message: %w", err)
 	}

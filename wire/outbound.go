@@ -211,6 +211,15 @@ func (c *Client) MarkRead(ctx context.Context, to types.JID, ids []string, at ti
 	return c.post(ctx, receiptStanza(to, ids, at, stamp))
 }
 
+// MarkDelivered tells a person late that messages of theirs arrived. Nothing waits for an answer, as there is none.
+func (c *Client) MarkDelivered(ctx context.Context, to types.JID, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	stamp, _ := c.stamps.get(to.String() + "/" + ids[0])
+	return c.post(ctx, receiptStanza(to, ids, time.Time{}, stamp))
+}
+
 // SetTyping tells a person that our user began or stopped typing.
 func (c *Client) SetTyping(ctx context.Context, to types.JID, typing bool) error {
 	return c.post(ctx, typingStanza(to, typing))
