@@ -187,15 +187,6 @@ func (m *matrixInbox) try(ctx context.Context, lane *lane[string, database.Matri
 	if !m.ready(ctx, row) {
 		return verdict{wait: m.d.timing.RetryFirst}
 	}
-	if row.Epoch != m.d.instance.Epoch {
-		// it may be what ended the last process
-		if err := m.d.writer.do(ctx, func(ctx context.Context) error { return m.d.journal.TriedMatrix(ctx, row.EventID) }); err != nil {
-			return verdict{wait: m.d.timing.RetryFirst}
-		}
-		if row.Attempts >= m.d.timing.DeadlyTries {
-			return m.setAside(ctx, row, faultDeadly)
-		}
-	}
 	raw, err := m.d.secret.unlock(row.Raw, matrixSeal(row.EventID)...)
 	if err != nil {
 		return m.setAside(ctx, row, faultUnreadable)
@@ -206,6 +197,15 @@ func (m *matrixInbox) try(ctx context.Context, lane *lane[string, database.Matri
 	}
 	if refersBack(&evt) && !m.settled(ctx, lane, row) {
 		return verdict{wait: m.d.timing.RetryFirst}
+	}
+	if row.Epoch != m.d.instance.Epoch {
+		// it may be what ended the last process
+		if err := m.d.writer.do(ctx, func(ctx context.Context) error { return m.d.journal.TriedMatrix(ctx, row.EventID) }); err != nil {
+			return verdict{wait: m.d.timing.RetryFirst}
+		}
+		if row.Attempts >= m.d.timing.DeadlyTries {
+			return m.setAside(ctx, row, faultDeadly)
+		}
 	}
 	m.handle(ctx, &evt, fromMillis(row.ReceivedAt))
 	if ctx.Err() != nil {
