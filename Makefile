@@ -6,7 +6,7 @@ STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.7.0
 FUZZTIME ?= 10s
 TESTTIME ?= 10m
 
-.PHONY: help build demo demo-once demo-crash crash crash-slice test check format vet lint fuzz homeserver clean
+.PHONY: help build demo demo-once demo-crash crash crash-slice fault-matrix load test check format vet lint fuzz homeserver clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,9 +26,22 @@ demo-crash: ## the same with another conversation, while the bridge is killed ag
 crash: ## kill the bridge at every failpoint and 300 times at random, and count what is missing (an hour; PostgreSQL at CAUSEWAY_TEST_POSTGRES)
 	@go build -o build/crash ./cmd/crash && exec build/crash -messages 200 -kills 150 -random-messages 10000 -limit 3h
 
-crash-slice: ## five minutes of it, and the negative controls
-	@CAUSEWAY_TEST_CRASH=1 go test -count=1 ./e2e/crash/...
-	@go build -o build/crash ./cmd/crash && exec build/crash -messages 20 -kills 10 -random-messages 500 -limit 15m
+fault-matrix: ## each fault of homeserver, network and machine, with 1,000 messages each way (half an hour)
+	@go build -o build/crash ./cmd/crash && exec build/crash -failpoints none -faults all -fault-messages 2000 -rate 250 -patience 2m -limit 3h
+
+load: ## two people who write 20,000 messages to each other at once
+	@CAUSEWAY_TEST_LOAD=20000 go test -count=1 -timeout 30m -v -run TestTwoWhoTalkAtOnce ./e2e/crash
+
+# What a change has to survive every time: some faults of each kind.
+CRASH_FAULTS := 500 after the event is in,429 and retry after 1 s,no answer although the event is in,cut after the event is in
+CRASH_FAULTS := $(CRASH_FAULTS),restarts without its transaction ids,M_UNKNOWN_TOKEN,no media repository,a transaction twice at once
+CRASH_FAULTS := $(CRASH_FAULTS),connections reset,acknowledgements lost,every message twice,messages refused with 451,local
+
+crash-slice: ## five minutes of all that, and the negative controls
+	@CAUSEWAY_TEST_CRASH=1 go test -count=1 -timeout 15m ./e2e/crash/...
+	@go test -tags goolm,failpoint -count=1 -timeout 10m -run 'Death|Look|Schedule|Kill' ./delivery ./failpoint
+	@go build -o build/crash ./cmd/crash && exec build/crash -messages 20 -kills 10 -random-messages 500 \
+		-faults '$(CRASH_FAULTS)' -fault-messages 60 -lasts 1500ms -rate 60 -limit 20m
 
 test: homeserver ## all tests, with the race detector
 	go test -race -timeout $(TESTTIME) ./...
