@@ -55,6 +55,8 @@ type Client struct {
 	pictured map[network.Address]time.Time
 	// pieces are those of the past that have come (linked accounts).
 	pieces chan network.HistoryEvent
+	// making is held while the user makes a group, until it has its room.
+	making sync.Mutex
 	// listed is what `list` has told last, for `open`.
 	listed []listed
 	// open are the chats that are known to be open for writing in this run; of others that is looked up.

@@ -139,6 +139,9 @@ func (c *Client) groupChanged(ctx context.Context, e network.GroupEvent) error {
 // groupEntered makes or opens the room of a group that the login has come into.
 func (c *Client) groupEntered(ctx context.Context, e network.GroupEvent) error {
 	group := *e.Change.Whole
+	// a group that the user makes from a room of theirs gets that one, and no other in the meantime
+	c.making.Lock()
+	c.making.Unlock()
 	meta := c.meta(ctx, bridgev2.RemoteEventChatResync, e.Group, network.Address{})
 	meta.CreatePortal, meta.Timestamp = true, e.Time
 	meta.PreHandleFunc = func(ctx context.Context, room *bridgev2.Portal) {
@@ -240,14 +243,16 @@ func (c *linkedClient) CreateGroup(ctx context.Context, params *bridgev2.GroupCr
 	if params.Name != nil {
 		name = puppet.Clean(params.Name.Name)
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	c.making.Lock()
+	defer c.making.Unlock()
+	asking, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	group, failed, err := groups.CreateGroup(ctx, name, members)
+	group, failed, err := groups.CreateGroup(asking, name, members)
 	if err != nil {
 		return nil, replyOf(err, c.self.Network)
 	}
 	if params.Topic != nil && params.Topic.Topic != "" {
-		if err = groups.SetGroupTopic(ctx, group.Address, params.Topic.Topic); err != nil {
+		if err = groups.SetGroupTopic(asking, group.Address, params.Topic.Topic); err != nil {
 			zerolog.Ctx(ctx).Warn().Err(err).Msg("Failed to describe a group that was just made")
 		} else {
 			group.Topic = params.Topic.Topic
@@ -261,11 +266,12 @@ func (c *linkedClient) CreateGroup(ctx context.Context, params *bridgev2.GroupCr
 		p, _ := findProblem(why)
 		response.FailedParticipants[puppet.ID(person)] = &bridgev2.CreateChatFailedParticipant{Reason: p.sentence(c.self.Network)}
 	}
-	return response, c.adopt(ctx, params, response)
+	// bridgev2 goes on with the room after it has answered
+	return response, c.adopt(context.WithoutCancel(ctx), params, group.Address, response)
 }
 
 // adopt makes a room that a user has set up the room of their new group.
-func (c *linkedClient) adopt(ctx context.Context, params *bridgev2.GroupCreateParams, made *bridgev2.CreateChatResponse) (err error) {
+func (c *linkedClient) adopt(ctx context.Context, params *bridgev2.GroupCreateParams, group network.Address, made *bridgev2.CreateChatResponse) (err error) {
 	if params.RoomID == "" {
 		return nil
 	}
@@ -278,8 +284,12 @@ func (c *linkedClient) adopt(ctx context.Context, params *bridgev2.GroupCreatePa
 				made.Portal.Name, made.Portal.NameSet = params.Name.Name, true
 			}
 		},
-		TombstoneOldRoom: true, DeleteOldRoom: true, ChatInfo: made.PortalInfo, ChatInfoSource: c.login,
+		TombstoneOldRoom: true, DeleteOldRoom: true, ChatInfoSource: c.login,
 	})
+	if err == nil {
+		meta := c.meta(ctx, bridgev2.RemoteEventChatResync, group, network.Address{})
+		err = c.queue(&simplevent.ChatResync{EventMeta: meta, ChatInfo: made.PortalInfo})
+	}
 	if err != nil {
 		return replyOf(err, c.self.Network)
 	}

@@ -243,55 +243,78 @@ func (c *Client) expel(ctx context.Context, room *bridgev2.Portal, ghost *bridge
 }
 
 // HandleMatrixPowerLevels implements [bridgev2.PowerLevelHandlingNetworkAPI]: administrators are made and unmade, and what
-// members may do is set.
+// members may do is set. What there was before is asked of the group: not every homeserver tells it.
 func (c *linkedClient) HandleMatrixPowerLevels(ctx context.Context, msg *bridgev2.MatrixPowerLevelChange) (bool, error) {
 	if isDirect(msg.Portal) {
 		return false, nil
 	}
 	err := c.inGroup(ctx, msg.Portal, func(ctx context.Context, group groupOf) error {
-		for _, change := range msg.Users {
-			ghost, ok := change.Target.(*bridgev2.Ghost)
-			before, after := portal.IsAdminLevel(change.OrigLevel), portal.IsAdminLevel(change.NewLevel)
-			if !ok || before == after {
-				continue
-			}
-			do := network.DemoteMember
-			if after {
-				do = network.PromoteMember
-			}
-			if err := c.changeMember(ctx, group, do, ghost); err != nil {
-				return err
-			}
+		now, err := group.Group(ctx, group.address)
+		if err != nil {
+			return err
 		}
-		return c.setMode(ctx, msg, group)
+		if err = c.setRanks(ctx, msg, group, now); err != nil {
+			return err
+		}
+		return setMode(ctx, msg.Content, group, now)
 	})
 	if err != nil {
-		c.restoreLevels(ctx, msg)
+		c.restoreLevels(ctx, msg.Portal)
 	}
 	return err == nil, err
 }
 
-func (c *linkedClient) setMode(ctx context.Context, msg *bridgev2.MatrixPowerLevelChange, group groupOf) error {
-	metadata := metadataOf(msg.Portal)
-	announce, locked := portal.ModeOf(msg)
-	if announce != nil && *announce != metadata.Announce {
-		if err := group.SetGroupAnnounce(ctx, group.address, *announce); err != nil {
-			return err
+// setRanks makes administrators of those whose level says so, and of no others. Owners stay what they are.
+func (c *Client) setRanks(ctx context.Context, msg *bridgev2.MatrixPowerLevelChange, group groupOf, now network.Group) error {
+	var promoted, demoted []network.Address
+	for _, member := range now.Members {
+		if member.Address == c.self || member.Owner {
+			continue
+		}
+		ghost := c.connector.bridge.Matrix.GhostIntent(puppet.ID(member.Address)).GetMXID()
+		wanted := portal.IsAdminLevel(msg.Content.GetUserLevel(ghost))
+		switch {
+		case wanted && !member.Admin:
+			promoted = append(promoted, member.Address)
+		case !wanted && member.Admin:
+			demoted = append(demoted, member.Address)
 		}
 	}
-	if locked != nil && *locked != metadata.Locked {
-		return group.SetGroupLocked(ctx, group.address, *locked)
+	for change, people := range map[network.MemberChange][]network.Address{network.PromoteMember: promoted, network.DemoteMember: demoted} {
+		if len(people) == 0 {
+			continue
+		}
+		failed, err := group.ChangeMembers(ctx, group.address, change, people)
+		for _, why := range failed {
+			err = why
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// restoreLevels puts a room's power levels back that the group did not take: bridgev2 does it for all other state.
-func (c *linkedClient) restoreLevels(ctx context.Context, msg *bridgev2.MatrixPowerLevelChange) {
-	if msg.PrevContent == nil || len(msg.PrevContent.Users) == 0 {
-		return
+// setMode sets what members may do to what the levels say.
+func setMode(ctx context.Context, levels *event.PowerLevelsEventContent, group groupOf, now network.Group) error {
+	announce, locked := portal.ModeOf(levels)
+	if announce != now.Announce {
+		if err := group.SetGroupAnnounce(ctx, group.address, announce); err != nil {
+			return err
+		}
 	}
-	_, err := msg.Portal.Bridge.Bot.SendState(ctx, msg.Portal.MXID, event.StatePowerLevels, "", &event.Content{Parsed: msg.PrevContent}, time.Now())
+	if locked != now.Locked {
+		return group.SetGroupLocked(ctx, group.address, locked)
+	}
+	return nil
+}
+
+// restoreLevels puts a room's power levels back to what the group has: bridgev2 does it for all other state.
+func (c *linkedClient) restoreLevels(ctx context.Context, room *bridgev2.Portal) {
+	info, err := c.GetChatInfo(ctx, room)
 	if err != nil {
 		zerolog.Ctx(ctx).Err(err).Msg("Failed to restore the power levels of a room")
+		return
 	}
+	room.UpdateInfo(ctx, &bridgev2.ChatInfo{Members: info.Members}, c.login, nil, time.Time{})
 }

@@ -205,35 +205,14 @@ func (c *Connector) timer(ce *commands.Event) {
 	ce.Reply(textTimerSet, textTimer(timer))
 }
 
-// leave takes the user out of a group after a second message of theirs.
+// leave takes the user out of a group, if they say so twice.
 func (c *Connector) leave(ce *commands.Event) {
-	client, ok := linkedOf(ce)
-	if !ok {
+	if len(ce.Args) != 1 || !strings.EqualFold(ce.Args[0], "now") {
+		ce.Reply(textLeaveAsk, ce.Portal.Name)
 		return
 	}
-	room := ce.Portal
-	if _, err := client.groupOf(room); err != nil {
-		ce.Reply("%s", replyOf(err, client.self.Network))
-		return
-	}
-	asked := time.Now()
-	ce.Reply(textLeaveAsk, room.Name)
-	commands.StoreCommandState(ce.User, &commands.CommandState{
-		Action: "Leaving",
-		Next: commands.MinimalCommandHandlerFunc(func(ce *commands.Event) {
-			commands.StoreCommandState(ce.User, nil)
-			if !strings.EqualFold(strings.TrimSpace(ce.RawArgs), "leave") || time.Since(asked) > confirmPatience {
-				ce.Reply(textLeaveKept)
-				return
-			}
-			group, err := client.groupOf(room)
-			if err == nil {
-				err = client.leaveGroup(ce.Ctx, room, group)
-			}
-			if err != nil {
-				ce.Reply("%s", replyOf(err, client.self.Network))
-			}
-		}),
+	ofGroup(ce, func(ctx context.Context, client *Client, group groupOf) error {
+		return client.leaveGroup(ctx, ce.Portal, group)
 	})
 }
 

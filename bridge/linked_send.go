@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/event"
 	"maunium.net/go/mautrix/id"
@@ -83,6 +85,22 @@ func replyTarget(msg *bridgev2.MatrixMessage) *network.MessageID {
 		return nil
 	}
 	return portal.ReplyTarget(msg.ReplyTo, msg.Portal.PortalKey)
+}
+
+// maxQuote is how many characters of a quoted message go along.
+const maxQuote = 200
+
+// quoteOf is how the text begins that a message quotes: phones that do not have it any more show this. Empty if it cannot be had.
+func (c *Client) quoteOf(ctx context.Context, msg *bridgev2.MatrixMessage) string {
+	if msg == nil || msg.ReplyTo == nil {
+		return ""
+	}
+	quoted, err := c.connector.bridge.Bot.GetEvent(ctx, msg.Portal.MXID, msg.ReplyTo.MXID)
+	if err != nil || quoted == nil {
+		zerolog.Ctx(ctx).Debug().Err(err).Msg("A message is sent without the text that it quotes")
+		return ""
+	}
+	return portal.Quote(quoted, maxQuote)
 }
 
 // pills finds whom a text of a room calls; nil where nobody can be called.

@@ -145,6 +145,7 @@ func (c *Client) handOver(ctx context.Context, work errand, content network.Cont
 		out.Message.Content = pieces[len(pieces)-1]
 	}
 	if c.linked() {
+		out.Message.Quote = c.quoteOf(ctx, work.message)
 		out.Message.Expires = work.room.Disappear.Timer
 	}
 	if work.message != nil {

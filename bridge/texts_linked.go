@@ -49,7 +49,6 @@ const (
 	textNoBan           = "WhatsApp has no bans. Remove the person from the group instead."
 	textBadPoll         = "WhatsApp's polls have 2 to 12 options, all different and none empty. Ask it that way."
 	textBadTimer        = "WhatsApp's messages disappear after 24 hours, 7 days or 90 days, or not at all. Usage: `$cmdprefix timer <off|24h|7d|90d>`."
-	textLinkedUnsupport = "WhatsApp cannot carry this."
 )
 
 // What a room says about itself, and of messages in it.
@@ -65,7 +64,6 @@ const (
 	textCallVideo      = "📹 Incoming video call. It can be taken on your phone only."
 	textCallMissed     = "📞 Missed call."
 	textInvitedInstead = "%s could not be added directly and was sent an invitation instead."
-	textNotAdded       = "%s could not be added: %s"
 	textStickerDrawing = "sticker that moves and cannot be drawn here"
 )
 
@@ -82,15 +80,13 @@ const (
 	textNoInvitation    = "There is no invitation in this room. Reply to one with `accept`, or write it in the room where it came."
 	textTimerSet        = "New messages in this chat disappear after %s."
 	textTimerOff        = "New messages in this chat do not disappear any more."
-	textLeaveAsk        = "This takes you out of the group “%s” on WhatsApp. The room stays readable. Write `leave` within two minutes to do it, or `cancel`."
-	textLeaveKept       = "You are still in the group."
+	textLeaveAsk        = "This takes you out of the group “%s” on WhatsApp. The room stays readable. Write `$cmdprefix leave now` to do it."
 	textListUsage       = "Usage: `$cmdprefix list [chats|groups|contacts]`, and then `$cmdprefix open <number>`."
 	textListEmpty       = "There is nothing to list yet."
 	textListMore        = "…and %d more. `search` finds people by name."
 	textOpenUsage       = "Usage: `$cmdprefix open <number>`, with a number from `list`."
 	textOpenFirst       = "Say `list` first: the numbers are those of the last list."
 	textSyncAsked       = "Asked WhatsApp for how your chats stand; what is new is applied as it comes."
-	textPingLine        = "The way to WhatsApp and back takes %s."
 	textHistoryBegins   = "Your phone sends older messages. They appear when they are all here, oldest first."
 	textHistoryProgress = "Older messages: %d %% have come from your phone."
 	textHistoryComes    = "%d older messages of %d chats are here and go into their rooms now."

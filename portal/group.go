@@ -140,17 +140,12 @@ func GroupLevels(mode GroupMode) *bridgev2.PowerLevelOverrides {
 	}
 }
 
-// ModeOf reads from a room's power levels what its users want members to be allowed: nil where they say nothing of it.
-func ModeOf(change *bridgev2.MatrixPowerLevelChange) (announce, locked *bool) {
-	if level := change.EventsDefault; level != nil {
-		announce = ptr.Ptr(IsAdminLevel(level.NewLevel))
-	}
+// ModeOf reads from a room's power levels what members are to be allowed.
+func ModeOf(levels *event.PowerLevelsEventContent) (announce, locked bool) {
 	for _, kind := range []event.Type{event.StateRoomName, event.StateTopic, event.StateRoomAvatar} {
-		if level := change.Events[kind.Type]; level != nil {
-			locked = ptr.Ptr(IsAdminLevel(level.NewLevel))
-		}
+		locked = locked || IsAdminLevel(levels.GetEventLevel(kind))
 	}
-	return announce, locked
+	return IsAdminLevel(levels.EventsDefault), locked
 }
 
 // Timer is how long messages stay, as bridgev2 has it.

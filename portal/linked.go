@@ -269,3 +269,13 @@ func callingText(content *event.MessageEventContent, who Pills) (string, network
 	}
 	return text, msg
 }
+
+// Quote is how the text of a room's message begins, without what it replied to itself.
+func Quote(quoted *event.Event, limit int) string {
+	content, ok := quoted.Content.Parsed.(*event.MessageEventContent)
+	if !ok {
+		return ""
+	}
+	text := []rune(writtenText(content))
+	return string(text[:min(len(text), limit)])
+}

@@ -68,3 +68,6 @@ func ContainsAll(text string, parts ...string) bool {
 	}
 	return true
 }
+
+// UserID is the bot's account.
+func (b *Bot) UserID() id.UserID { return b.id }

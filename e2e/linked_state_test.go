@@ -1,0 +1,177 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"maunium.net/go/mautrix/event"
+
+	"causeway/e2e/client"
+	"causeway/e2e/stage"
+)
+
+// Who has read what, and who types, is seen on both sides; what is read on the phone is read in Matrix.
+func TestLinkedReceiptsAndTyping_StandIn(t *testing.T) {
+	w := newWorld(t, withConfig(func(config stage.Config) {
+		config.Set("network.linked.history.enabled", false)
+		config.Set("network.linked.online", true)
+	}))
+	alice := newLinked(w)
+	anna := w.Phone("+4915130000041", "Anna")
+	sent := anna.WritesTo(alice, "have you read this?")
+	room := alice.WaitForRoom(anna)
+	line := room.WaitForMessage(anna, "have you read this?")
+	require.NoError(t, anna.WaitReceipt(w.soon(), sent, "delivery"))
+	require.NoError(t, room.Read(w.soon(), line.ID))
+	require.NoError(t, anna.WaitReceipt(w.soon(), sent, "read"))
+
+	said := room.Says("and you?")
+	heard := anna.HearsLinked(alice)
+	require.NoError(t, anna.Read(heard.ID))
+	room.waitFor("Anna's read receipt", func() bool { return room.HasRead(room.ghost(anna), said) })
+
+	require.NoError(t, anna.Typing(alice.phone.LID(), true))
+	room.waitFor("Anna to type", func() bool { return room.IsTyping(room.ghost(anna)) })
+	require.NoError(t, room.SetTyping(w.soon(), true))
+	require.NoError(t, anna.WaitTyping(w.soon(), alice.phone.LID(), true))
+
+	later := anna.WritesTo(alice, "read on the phone")
+	line = room.WaitForMessage(anna, "read on the phone")
+	alice.phone.hears(later)
+	require.NoError(t, alice.phone.Read(later))
+	room.waitFor("the user's own mark", func() bool { return room.HasRead(alice.client.UserID(), line.ID) })
+}
+
+// hears waits until a phone has shown a message.
+func (p *person) hears(messageID string) {
+	p.world.t.Helper()
+	for {
+		if heard := p.hearsNext(); heard.ID == messageID {
+			return
+		}
+	}
+}
+
+// People are found by name and number; the address book names the user's own room, and nobody's ghost.
+func TestLinkedPeople(t *testing.T) {
+	w := newWorld(t, withoutHistory())
+	alice := newLinked(w)
+	anna := w.Phone("+4915130000042", "Anna")
+	require.NoError(t, anna.SetPicture(jpegBytes(t, 6)))
+	require.NoError(t, alice.phone.SetContact(anna.LID(), "Aunt Anna"))
+	w.eventually("the address book to arrive", func() bool {
+		alice.Command("search aunt")
+		return strings.Contains(alice.WaitForNotice("search results"), "Aunt Anna")
+	})
+	alice.Command("list contacts")
+	alice.WaitForNotice("1. Aunt Anna")
+	alice.Command("start-chat +4915119999999")
+	alice.WaitForNotice("no", "WhatsApp")
+	room := alice.StartsChat(anna)
+	room.waitFor("the address book's name", func() bool { return room.Name() == "Aunt Anna (WhatsApp)" })
+	anna.WritesTo(alice, "it's me")
+	room.WaitForMessage(anna, "it's me")
+	room.waitFor("the name that she gives herself", func() bool { return room.MemberName(room.ghost(anna)) == "Anna (WhatsApp)" })
+	room.waitFor("her picture", func() bool {
+		var member event.MemberEventContent
+		return room.State("m.room.member", string(room.ghost(anna)), &member) && member.AvatarURL != "" && len(room.download(member.AvatarURL)) > 0
+	})
+	anna.NewIdentity()
+	anna.WritesTo(alice, "on a new phone")
+	room.WaitForMessage(anna, "on a new phone")
+	room.WaitForNotice("security code", "changed")
+}
+
+// How the phone has its chats is how Matrix has them.
+func TestLinkedChatState(t *testing.T) {
+	w := newWorld(t, withoutHistory())
+	alice := newLinked(w)
+	anna := w.Phone("+4915130000043", "Anna")
+	anna.WritesTo(alice, "a chat")
+	room := alice.WaitForRoom(anna)
+	room.WaitForMessage(anna, "a chat")
+	matrix := alice.client.Matrix
+	tagged := func(tag string) func() bool {
+		return func() bool {
+			tags, err := matrix.GetTags(w.ctx, room.ID)
+			if err != nil {
+				return false
+			}
+			_, has := tags.Tags[event.RoomTag(tag)]
+			return has
+		}
+	}
+	require.NoError(t, alice.phone.Pin(anna.LID(), true))
+	w.eventually("the favourite", tagged("m.favourite"))
+	require.NoError(t, alice.phone.Archive(anna.LID(), true))
+	w.eventually("the archive", tagged("m.lowpriority"))
+	require.NoError(t, alice.phone.Mute(anna.LID(), true, time.Time{}))
+	w.eventually("the silence", func() bool {
+		rules, err := matrix.GetPushRules(w.ctx)
+		if err != nil {
+			return false
+		}
+		_, has := rules.Room.Map[string(room.ID)]
+		return has
+	})
+	_, err := anna.SetEphemeral(alice.phone.LID(), 86400)
+	require.NoError(t, err)
+	room.WaitForNotice("disappearing", "1 day")
+}
+
+// Two users of one server: nobody sees the other's rooms, and each has their own.
+func TestLinkedUsersAreApart(t *testing.T) {
+	w := newWorld(t, withoutHistory())
+	alice := newLinked(w)
+	bob := w.MatrixUser("bob").LinksTo(w.Phone("+4915130000044", "Bob"))
+	anna := w.Phone("+4915130000045", "Anna")
+	anna.WritesTo(alice, "for alice only")
+	anna.WritesTo(bob, "for bob only")
+	alices, bobs := alice.WaitForRoom(anna), bob.WaitForRoom(anna)
+	alices.WaitForMessage(anna, "for alice only")
+	bobs.WaitForMessage(anna, "for bob only")
+	require.NotEqual(t, alices.ID, bobs.ID)
+	bob.Command("login whatsapp-qr")
+	_, err := alice.phone.ScanQR(w.soon(), bob.shownCode())
+	require.NoError(t, err)
+	bob.WaitForNotice("linked by another user")
+}
+
+// A user who gives the bridge their own token is shown as themselves, with no second registration at the homeserver.
+func TestLinkedDoublePuppetByToken(t *testing.T) {
+	w := newWorld(t, withConfig(func(config stage.Config) {
+		config.Set("network.linked.history.enabled", false)
+		config.Set("double_puppet.secrets", map[string]any{})
+	}))
+	alice := newLinked(w)
+	anna := w.Phone("+4915130000046", "Anna")
+	_, err := alice.phone.Say(anna.LID(), "without a token")
+	require.NoError(t, err)
+	room := alice.joinsRoomWith(anna)
+	_, err = room.WaitForLine(w.soon(), "the user's ghost", func(line client.Line) bool {
+		return line.Body == "without a token" && alice.phone.is(line.Sender)
+	})
+	require.NoError(t, err)
+	alice.Command("login-matrix " + alice.client.Matrix.AccessToken)
+	alice.WaitForNotice("success")
+	_, err = alice.phone.Say(anna.LID(), "with a token")
+	require.NoError(t, err)
+	room.WaitForOwn("with a token")
+}
+
+// joinsRoomWith accepts the invitation into the room of a conversation.
+func (u *matrixUser) joinsRoomWith(p *person) *room {
+	w := u.house.world
+	w.t.Helper()
+	w.eventually("an invitation", func() bool {
+		for _, candidate := range u.client.Rooms() {
+			if !candidate.Joined() {
+				_, _ = u.client.Matrix.JoinRoomByID(w.ctx, candidate.ID) // tried again until it works
+			}
+		}
+		return u.findRoom(p) != nil && u.findRoom(p).Joined()
+	})
+	return u.WaitForRoom(p)
+}
