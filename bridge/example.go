@@ -22,6 +22,18 @@ func tuned() [][2]string {
 			"    # Ignored: the journal knows every event by its id, and this would search all of a login's messages for each new one.\n" +
 				"    deduplicate_matrix_messages: false\n",
 		},
+		{
+			"    # Should room tags only be synced when creating the portal? Tags mean things like favorite/pin and archive/low priority.\n" +
+				"    # Tags currently can't be synced back to the remote network, so a continuous sync means tagging from Matrix will be undone.\n" +
+				"    tag_only_on_create: true\n",
+			"    # Should room tags only be synced when creating the portal? Tags mean things like favorite/pin and archive/low priority.\n" +
+				"    # If false, what is changed on the phone later is followed too.\n" +
+				"    tag_only_on_create: false\n",
+		},
+		{
+			"    # Like tags, mutes can't currently be synced back to the remote network.\n    mute_only_on_create: true\n",
+			"    # If false, what is changed on the phone later is followed too.\n    mute_only_on_create: false\n",
+		},
 		{"        \"*\": relay\n        \"example.com\": user\n", "        \"example.com\": user\n"},
 		{
 			"    # The database type. \"sqlite3-fk-wal\" and \"postgres\" are supported.\n    type: postgres\n",

@@ -10,7 +10,6 @@ import (
 
 	"causeway/network"
 	"causeway/portal"
-	"causeway/whatsapp/linked"
 )
 
 // pieceQueue is how many pieces of the past may have come unnoticed; they only set a clock back.
@@ -51,35 +50,11 @@ func (c *Client) announceLinked(ctx context.Context, room *bridgev2.Portal) {
 	c.remember(ctx, room)
 }
 
-// unlinkStray takes a device off an account that must not be linked after all. If the network cannot be told, the device stays
-// in the phone's list until its owner removes it there; it has no keys any more.
+// unlinkStray forgets the keys of a device that must not be linked after all. The phone lists it until its owner removes it
+// there, and what they are told says so.
 func (c *Connector) unlinkStray(ctx context.Context, account network.Address) {
-	ctx, cancel := context.WithTimeout(ctx, connectPatience)
-	defer cancel()
-	answered := make(chan network.ConnectionEvent, 1)
-	stray := linked.New(linked.Config{Self: account, Store: c.links, Log: *zerolog.Ctx(ctx), Handler: func(_ context.Context, e network.Event) error {
-		change, ok := e.(network.ConnectionEvent)
-		if !ok {
-			return network.ErrNotConnected // whatever comes for this device is not ours to take
-		}
-		if change.State == network.Connected || change.State == network.Refused {
-			select {
-			case answered <- change:
-			default:
-			}
-		}
-		return nil
-	}})
-	err := stray.Connect(ctx)
-	if err == nil {
-		select {
-		case <-answered:
-		case <-ctx.Done():
-		}
-		err = stray.Unlink(ctx)
-	}
-	if err != nil {
-		zerolog.Ctx(ctx).Warn().Err(err).Msg("Failed to take a stray link off an account")
+	if err := c.links.Forget(ctx, account); err != nil {
+		zerolog.Ctx(ctx).Err(err).Msg("Failed to forget the keys of a stray link")
 	}
 }
 
