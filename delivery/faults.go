@@ -153,7 +153,8 @@ func outcomeOf(err error) outcome {
 	for _, final := range []error{
 		network.ErrNotOptedIn, network.ErrUnknownPerson, network.ErrBadIdentifier, network.ErrRegion, network.ErrTooLarge,
 		network.ErrUnsupported, network.ErrRejected, network.ErrNoEncryption, network.ErrWithdrawn, network.ErrNotEnlisted,
-		network.ErrSuspended, ErrGone, ErrSlow,
+		network.ErrSuspended, network.ErrTooLate, network.ErrForbidden, network.ErrNotMember, network.ErrUnknownGroup,
+		network.ErrBadInvite, network.ErrPrivacy, ErrGone, ErrSlow,
 	} {
 		if errors.Is(err, final) {
 			return outcomeFinal
@@ -161,7 +162,7 @@ func outcomeOf(err error) outcome {
 	}
 	for _, later := range []error{
 		network.ErrNotConnected, network.ErrTemporary, network.ErrRateLimited, network.ErrTokenExpired, network.ErrTokenRefused,
-		network.ErrReplaced, network.ErrOutdated, ErrNotReady,
+		network.ErrReplaced, network.ErrOutdated, network.ErrUnlinked, network.ErrBanned, ErrNotReady,
 	} {
 		if errors.Is(err, later) {
 			return outcomeLater

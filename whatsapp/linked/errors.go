@@ -57,7 +57,7 @@ func failure(err error) error {
 	}
 	var cut *whatsmeow.DisconnectedError
 	if errors.As(err, &cut) {
-		return fmt.Errorf("%w: %w", network.ErrOutcomeUnknown, network.ErrNotConnected)
+		return fmt.Errorf("%w: the connection ended meanwhile", network.ErrOutcomeUnknown)
 	}
 	return err
 }
