@@ -1,18 +1,14 @@
 package meta
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"go.mau.fi/libsignal/groups"
-	"go.mau.fi/libsignal/protocol"
 	"go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waE2E"
-	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
 )
@@ -194,78 +190,6 @@ func (p *Person) entryFor(jid types.JID, plaintext []byte, s *sentChat) (binary.
 	return binary.Node{Tag: "to", Attrs: binary.Attrs{"jid": jid}, Content: []binary.Node{enc}}, nil
 }
 
-// sealFor encrypts for one device, beginning a session where there is none. p.mu is held.
-func (p *Person) sealFor(jid types.JID, plaintext []byte, id string) (binary.Node, error) {
-	address := p.n.byLID(jid)
-	if !p.signal.hasSession(address) {
-		if err := p.beginSession(jid, address); err != nil {
-			return binary.Node{}, err
-		}
-	}
-	enc, err := p.signal.encrypt(address, pad(slices.Clone(plaintext), p.n.roll("pad", id)))
-	if err != nil {
-		return enc, fmt.Errorf("failed to encrypt for %s: %w", jid, err)
-	}
-	return enc, nil
-}
-
-// byLID is a device under its account's hidden number, which is what sessions go by.
-func (n *Network) byLID(jid types.JID) types.JID {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if u := n.userAt(jid); u != nil {
-		return withDevice(u.lid, jid.Device)
-	}
-	return jid
-}
-
-// beginSession begins a session with a device, whose signed identity it checks. p.mu is held.
-func (p *Person) beginSession(jid, address types.JID) error {
-	answer := p.n.keysForPhone(p.user, jid)
-	if refusal, found := answer.GetOptionalChildByTag("error"); found {
-		return fmt.Errorf("no keys of %s: code %v", jid, refusal.Attrs["code"])
-	}
-	k, err := readKeyUpload(answer)
-	if err != nil {
-		return fmt.Errorf("keys of %s: %w", jid, err)
-	}
-	if key, found := answer.GetOptionalChildByTag("key"); found {
-		oneTime, err := readOneTimeKey(key)
-		if err != nil {
-			return fmt.Errorf("keys of %s: %w", jid, err)
-		}
-		k.oneTime = []oneTimeKey{oneTime}
-	}
-	if jid.Device != 0 {
-		identity, _ := childOf(answer, "device-identity").Content.([]byte)
-		if err = checkIdentity(identity, p.n.accountKey(jid), k.identity); err != nil {
-			return fmt.Errorf("keys of %s: %w", jid, err)
-		}
-	}
-	return p.signal.startSession(address, k)
-}
-
-// accountKey is the key that an account's devices are signed with: the identity of its phone.
-func (n *Network) accountKey(jid types.JID) [32]byte {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if u := n.userAt(jid.ToNonAD()); u != nil {
-		return u.keys.identity
-	}
-	return [32]byte{}
-}
-
-// chatDevices are the devices that a direct message goes to: all of the other side's, and the sender's own but the phone.
-func (n *Network) chatDevices(from *user, to types.JID) []types.JID {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	var list []types.JID
-	if u := n.userAt(to); u != nil && u != from {
-		list = u.devicesAs(to.Server)
-	}
-	return append(list, from.devicesAs(to.Server)[1:]...)
-}
-
 // relay hands a stanza to the server and returns why it was refused, if it was.
 func (p *Person) relay(node binary.Node) error {
 	p.n.transcript.stanza(p.n.now(), ">", jidText(p.user.lid), node)
@@ -275,95 +199,6 @@ func (p *Person) relay(node binary.Node) error {
 		return fmt.Errorf("message to %s refused with code %v", textOf(node.Attrs["to"]), code)
 	}
 	return nil
-}
-
-// sendToGroup writes to a group: once under the phone's sender key, and the key itself to each device that has
-// not got it yet. p.mu is held.
-func (p *Person) sendToGroup(s *sentChat) error {
-	devices, err := p.n.groupDevices(p.user, s.to)
-	if err != nil {
-		return err
-	}
-	plaintext, err := proto.Marshal(s.message)
-	if err != nil {
-		return fmt.Errorf("failed to write a message: %w", err)
-	}
-	entries, err := p.handOutKey(s, devices)
-	if err != nil {
-		return err
-	}
-	builder, name := p.senderKey(s.to)
-	sealed, err := groups.NewGroupCipher(builder, name, p.signal.device).Encrypt(context.Background(), pad(plaintext, p.n.roll("pad", s.id)))
-	if err != nil {
-		return fmt.Errorf("failed to encrypt for %s: %w", s.to, err)
-	}
-	enc := binary.Node{Tag: "enc", Attrs: binary.Attrs{"v": "2", "type": "skmsg"}, Content: sealed.SignedSerialize()}
-	if _, media := kindOf(s.message); media != "" {
-		enc.Attrs["mediatype"] = media
-	}
-	node := s.stanzaFor(s.to)
-	node.Attrs["phash"], node.Attrs["addressing_mode"] = devicesHash(append(devices, p.user.lid)), "lid"
-	if len(entries) > 0 {
-		node.Content = []binary.Node{{Tag: "participants", Content: entries}}
-	}
-	node.Content = append(append(node.GetChildren(), enc), besideMessage(s.message)...)
-	return p.relay(node)
-}
-
-func (p *Person) senderKey(group types.JID) (*groups.SessionBuilder, *protocol.SenderKeyName) {
-	return groups.NewGroupSessionBuilder(p.signal.device, store.SignalProtobufSerializer),
-		protocol.NewSenderKeyName(group.String(), signalAddress(p.user.lid))
-}
-
-// handOutKey encrypts the phone's sender key for the devices that do not have it. Somebody who left takes the
-// old key along, so a new one is made then. p.mu is held.
-func (p *Person) handOutKey(s *sentChat, devices []types.JID) (entries []binary.Node, err error) {
-	holders, group := p.keyHolders[s.to.User], s.to
-	for holder := range holders {
-		if !slices.ContainsFunc(devices, func(d types.JID) bool { return d.String() == holder }) {
-			delete(p.signal.senderKeys, senderKeyID(group.String(), signalAddress(p.user.lid).String()))
-			holders = nil
-			break
-		}
-	}
-	if holders == nil {
-		holders = map[string]bool{}
-	}
-	p.keyHolders[group.User] = holders
-	plaintext, err := p.keyMessage(group)
-	if err != nil {
-		return nil, err
-	}
-	for _, jid := range devices {
-		if holders[jid.String()] {
-			continue
-		}
-		enc, err := p.sealFor(jid, plaintext, s.id)
-		if err != nil {
-			return nil, err
-		}
-		holders[jid.String()] = true
-		entries = append(entries, binary.Node{Tag: "to", Attrs: binary.Attrs{"jid": jid}, Content: []binary.Node{enc}})
-	}
-	return entries, nil
-}
-
-// keyMessage is the message that hands out the phone's sender key of a group. p.mu is held.
-func (p *Person) keyMessage(group types.JID) ([]byte, error) {
-	key, err := p.keyDistribution(group)
-	if err != nil {
-		return nil, err
-	}
-	return proto.Marshal(&waE2E.Message{SenderKeyDistributionMessage: key})
-}
-
-func (p *Person) keyDistribution(group types.JID) (*waE2E.SenderKeyDistributionMessage, error) {
-	builder, name := p.senderKey(group)
-	key, err := builder.Create(context.Background(), name)
-	if err != nil {
-		return nil, fmt.Errorf("failed to make a sender key: %w", err)
-	}
-	return &waE2E.SenderKeyDistributionMessage{GroupID: proto.String(group.String()), AxolotlSenderKeyDistributionMessage: key.Serialize()}, nil
 }
 
 var errNotSent = errors.New("no such message was sent")

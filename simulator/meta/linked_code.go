@@ -157,24 +157,12 @@ func (n *Network) pairingByCode(u *user) *pairing {
 
 // exchangeKeys sends the phone's ephemeral key to the device and waits for its keys.
 func (p *Person) exchangeKeys(ctx context.Context, pairing *pairing, code string) (linkBundle, error) {
-	ephemeral, err := ecdh.X25519().GenerateKey(rand.Reader)
-	if err != nil {
-		return linkBundle{}, err
-	}
 	p.n.mu.Lock()
 	lc := pairing.code
 	p.n.mu.Unlock()
-	theirs, err := underCode(code, lc.wrapped[:32], lc.wrapped[32:48], lc.wrapped[48:])
+	ephemeral, shared, err := lc.agree(code)
 	if err != nil {
 		return linkBundle{}, err
-	}
-	companionKey, err := ecdh.X25519().NewPublicKey(theirs)
-	if err != nil {
-		return linkBundle{}, errWrongCode
-	}
-	shared, err := ephemeral.ECDH(companionKey)
-	if err != nil {
-		return linkBundle{}, errWrongCode
 	}
 	wrapped := make([]byte, 48, wrappedKeySize)
 	_, _ = rand.Read(wrapped) // never fails
@@ -203,6 +191,25 @@ func (p *Person) exchangeKeys(ctx context.Context, pairing *pairing, code string
 	case <-ctx.Done():
 		return linkBundle{}, fmt.Errorf("the device did not answer: %w", ctx.Err())
 	}
+}
+
+// agree opens the device's ephemeral key and makes the phone's, and what the two share.
+func (lc *linkCode) agree(code string) (ephemeral *ecdh.PrivateKey, shared []byte, err error) {
+	if ephemeral, err = ecdh.X25519().GenerateKey(rand.Reader); err != nil {
+		return nil, nil, err
+	}
+	theirs, err := underCode(code, lc.wrapped[:32], lc.wrapped[32:48], lc.wrapped[48:])
+	if err != nil {
+		return nil, nil, err
+	}
+	companionKey, err := ecdh.X25519().NewPublicKey(theirs)
+	if err != nil {
+		return nil, nil, errWrongCode
+	}
+	if shared, err = ephemeral.ECDH(companionKey); err != nil {
+		return nil, nil, errWrongCode
+	}
+	return ephemeral, shared, nil
 }
 
 // underCode encrypts or decrypts a key under the code; the two are the same.
