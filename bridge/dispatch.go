@@ -33,7 +33,12 @@ func (c *Client) take(ctx context.Context, e network.Event) error {
 		if waitsForPast(e) && c.linked() && c.gathering() {
 			return c.connector.delivery.Inbox.Stage(ctx, c.login.ID, []network.Event{e})
 		}
-		return c.connector.delivery.Inbox.Take(ctx, c.login.ID, e)
+		err := c.connector.delivery.Inbox.Take(ctx, c.login.ID, e)
+		if errors.Is(err, delivery.ErrInboxFull) || errors.Is(err, delivery.ErrDiskLow) {
+			// once for each connection: this one ends, and the next comes after a pause
+			zerolog.Ctx(ctx).Warn().Err(err).Msg("Leaving what comes with the network")
+		}
+		return err
 	}
 	c.stateChanged(change)
 	if change.State == network.Refused && refusedState(change.Err) == status.StateBadCredentials && !c.linked() {

@@ -155,7 +155,11 @@ func (c *Client) handOver(ctx context.Context, work errand, content network.Cont
 			})
 		}
 	}
-	return c.connector.accept(ctx, out)
+	id, err := c.connector.accept(ctx, out)
+	if err == nil && work.message == nil && work.part == 0 {
+		c.connector.promised.Store(work.event.ID, true)
+	}
+	return id, err
 }
 
 // sender is a login's client as the outbox uses it: each attempt is bounded, and users' files are fetched for it.

@@ -264,7 +264,7 @@ const (
 	textNothingToDrop  = "There is nothing to give up: this message was sent, or was given up before."
 	textRetrying       = "It is tried again now."
 	textGivenUp        = "It is given up and not tried again. If it was already under way it may still arrive."
-	textRetryHint      = "Write `retry` as a reply to it to try again, or `drop` to have it forgotten."
+	textRetryHint      = "Write `retry` as a reply to it to try again, or `drop` to have it forgotten; where you cannot write, send the same with the link of the message to the bridge bot."
 	textUnderWay       = "It is under way to {network}, and waits its turn."
 	textHeldBack       = "It is about a message that has not come yet, and waits for it."
 	textNotShownYet    = "It is on its way to this room."
