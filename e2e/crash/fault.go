@@ -16,7 +16,7 @@ type Fault struct {
 	Name, Side string
 	// Tells says that some lines fail and their authors are told. Without it every line has to arrive.
 	Tells bool
-	// Allows is what may be found in a run with it and why, at most once for each strike.
+	// Allows is a kind of finding that follows from it and is not the bridge's doing, such as an order that the homeserver has changed.
 	Allows checker.Kind
 	// TalkOn says that recovery may take until somebody says something more, which people do.
 	TalkOn bool
@@ -112,7 +112,7 @@ func (r *runner) judge(phases []Phase) {
 		if phase.Fault == nil || phase.Fault.Allows == "" {
 			continue
 		}
-		forgiven := r.result.Verdict.Forgive(phase.Name, phase.Fault.Allows, r.result.Struck[phase.Name])
+		forgiven := r.result.Verdict.Forgive(phase.Name, phase.Fault.Allows)
 		r.options.note("%s: %d %s, which it may cause", phase.Name, forgiven, phase.Fault.Allows)
 	}
 }
