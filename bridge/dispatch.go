@@ -191,7 +191,20 @@ func (c *Client) replacement(ctx context.Context, msg network.Message, failure *
 	}
 }
 
+// hasRoom says whether a conversation has its room. bridgev2 looks at a room from outside of its order when it is given an
+// event for it, which must not happen while the room is being made; receipts and typing, which keep no order, ask first.
+func (c *Client) hasRoom(ctx context.Context, conversation network.Address) (bool, error) {
+	room, err := c.connector.bridge.GetExistingPortalByKey(ctx, portal.Key(conversation, c.self))
+	if err != nil {
+		return false, fmt.Errorf("%w: failed to look for a room: %w", bridgev2.ErrDatabaseError, err)
+	}
+	return room != nil && room.RoomCreated.IsSet(), nil
+}
+
 func (c *Client) receiptArrived(ctx context.Context, e network.ReceiptEvent) error {
+	if has, err := c.hasRoom(ctx, e.Conversation); !has {
+		return err
+	}
 	targets := make([]networkid.MessageID, len(e.IDs))
 	author := c.self
 	if !e.Sender.IsZero() {
@@ -213,6 +226,9 @@ func (c *Client) receiptArrived(ctx context.Context, e network.ReceiptEvent) err
 }
 
 func (c *Client) typingArrived(ctx context.Context, e network.TypingEvent) error {
+	if has, err := c.hasRoom(ctx, e.Conversation); !has {
+		return err
+	}
 	typing := &simplevent.Typing{EventMeta: c.meta(ctx, bridgev2.RemoteEventTyping, e.Conversation, e.Sender)}
 	if e.Typing {
 		typing.Timeout = typingShown
