@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"go.mau.fi/util/configupgrade"
 
@@ -28,6 +29,13 @@ import (
 	"causeway/portal"
 	"causeway/puppet"
 	"causeway/whatsapp/linked"
+)
+
+const (
+	// maxFounding and maxPast bound what a linked account's chats ask of the homeserver at once: new rooms, and messages older than oldAge.
+	maxFounding = 2
+	maxPast     = 8
+	oldAge      = 10 * time.Minute
 )
 
 // maxConnecting is how many logins connect at the same time after a start.
@@ -68,6 +76,9 @@ type Connector struct {
 	converter *convert.Converter
 	// connecting has a place for each login that is connecting.
 	connecting chan struct{}
+	// founding has a place for each room that is being made for a linked account's chats, past for each message of theirs that
+	// is old: a homeserver that is given hundreds at once answers none of them.
+	founding, past chan struct{}
 	// people guards what is known of ghosts, which logins share.
 	people sync.Mutex
 	// known are addresses that belong to one person, each under the other.
@@ -87,7 +98,10 @@ var (
 
 // New makes a connector; nothing is read or opened before it is started.
 func New() *Connector {
-	return &Connector{products: products(), connecting: make(chan struct{}, maxConnecting)}
+	return &Connector{
+		products: products(), connecting: make(chan struct{}, maxConnecting),
+		founding: make(chan struct{}, maxFounding), past: make(chan struct{}, maxPast),
+	}
 }
 
 // Init implements [bridgev2.NetworkConnector].

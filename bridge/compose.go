@@ -11,6 +11,7 @@ import (
 	"go.mau.fi/util/dbutil"
 
 	"maunium.net/go/mautrix/bridgev2"
+	"maunium.net/go/mautrix/bridgev2/bridgeconfig"
 	"maunium.net/go/mautrix/bridgev2/commands"
 	"maunium.net/go/mautrix/bridgev2/matrix/mxmain"
 	"maunium.net/go/mautrix/event"
@@ -37,6 +38,10 @@ func Compose(main *mxmain.BridgeMain) error {
 	connector, ok := main.Connector.(*Connector)
 	if !ok {
 		return errors.New("the program is not composed of this bridge's parts")
+	}
+	for _, warning := range overlaps(main.Config.AppService) {
+		main.Log.Warn().Str("setting", warning.key).Str("value", warning.value).
+			Msg("This is a name that mautrix-whatsapp uses: beside it, choose another one, or both bridges answer for the same accounts")
 	}
 	quieten(main)
 	main.Config.Bridge.DeduplicateMatrixMessages = false // see config.example.yaml
@@ -67,6 +72,23 @@ func ChooseDriver(config *dbutil.Config) {
 		database.RegisterSQLite()
 		config.Type = database.SQLiteDriver
 	}
+}
+
+// overlap is a setting by which this bridge would answer for accounts of another one.
+type overlap struct{ key, value string }
+
+// overlaps finds names that the usual configuration of mautrix-whatsapp has as well.
+func overlaps(config bridgeconfig.AppserviceConfig) (found []overlap) {
+	if config.Bot.Username == "whatsappbot" {
+		found = append(found, overlap{"appservice.bot.username", config.Bot.Username})
+	}
+	if config.UsernameTemplate == "whatsapp_{{.}}" || config.UsernameTemplate == "{{.}}" {
+		found = append(found, overlap{"appservice.username_template", config.UsernameTemplate})
+	}
+	if config.ID == "whatsapp" {
+		found = append(found, overlap{"appservice.id", config.ID})
+	}
+	return found
 }
 
 func refuseUnsafe(main *mxmain.BridgeMain) error {

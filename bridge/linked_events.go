@@ -71,7 +71,12 @@ func (c *Client) linkedMessageArrived(ctx context.Context, e network.MessageEven
 	meta.CreatePortal = true
 	meta.Timestamp = msg.Time
 	meta.PreHandleFunc = c.announce
-	err := c.queue(&simplevent.Message[network.Message]{
+	leave, err := c.takeTurn(ctx, msg)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	err = c.queue(&simplevent.Message[network.Message]{
 		EventMeta: meta, Data: msg, ID: portal.MessageID(msg.ID), HandleExistingFunc: c.replacePlaceholder(&failure),
 		ConvertMessageFunc: func(
 			ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, msg network.Message,
@@ -83,6 +88,26 @@ func (c *Client) linkedMessageArrived(ctx context.Context, e network.MessageEven
 		return fmt.Errorf("failed to convert a message: %w", failure)
 	}
 	return err
+}
+
+// takeTurn waits until the homeserver can be asked for another room, or another old message; leave gives the place free.
+func (c *Client) takeTurn(ctx context.Context, msg network.Message) (leave func(), err error) {
+	places := c.connector.past
+	has, err := c.hasRoom(ctx, msg.ID.Conversation)
+	switch {
+	case err != nil:
+		return nil, err
+	case !has:
+		places = c.connector.founding
+	case time.Since(msg.Time) < oldAge:
+		return func() {}, nil
+	}
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // chatChanged shows how the user has put a chat on another device of theirs.

@@ -102,7 +102,7 @@ func TestLinkedLongHistory(t *testing.T) {
 	if _, err := fmt.Sscanf(os.Getenv(historyEnv), "%d/%d", &chats, &messages); err != nil {
 		t.Skipf("%s is not set: a long past, such as 300/10000, takes minutes", historyEnv)
 	}
-	w := newWorld(t, takingHistory(), func(s *settings) { s.limit = 20 * time.Minute })
+	w := newWorld(t, takingHistory(), func(s *settings) { s.limit, s.plain = 20*time.Minute, true })
 	alice := w.MatrixUser("alice")
 	phone := w.Phone("+4915130000053", "Alice")
 	grown, err := phone.GrowHistory(chats, messages)

@@ -116,7 +116,9 @@ type users struct {
 
 // settings change a world before it starts.
 type settings struct {
-	limit   time.Duration
+	limit time.Duration
+	// plain builds the bridge without the race detector, for measuring.
+	plain   bool
 	side    side
 	network []meta.Option
 	edit    func(stage.Config)
@@ -132,7 +134,13 @@ func newWorld(t *testing.T, options ...func(*settings)) *world {
 	for _, option := range options {
 		option(&set)
 	}
-	path := binary(t)
+	var path string
+	if !set.plain {
+		path = binary(t)
+	} else {
+		path = filepath.Join(t.TempDir(), "causeway")
+		require.NoError(t, stage.Build(t.Context(), path, false))
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), set.limit)
 	t.Cleanup(cancel)
 	w := &world{t: t, ctx: ctx, net: meta.Start(t, set.network...), side: set.side, shared: &shared{}}
