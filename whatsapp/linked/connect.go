@@ -166,7 +166,7 @@ func (c *Client) serve(ctx context.Context) error {
 	l.lib = c.store.library(device, c.cfg.Log)
 	l.lib.AddEventHandlerWithSuccessStatus(l.take)
 	l.lib.SetForceActiveDeliveryReceipts(c.cfg.Online)
-	defer l.close()
+	defer func() { l.close(ctx.Err() != nil) }()
 	stop := context.AfterFunc(ctx, cancel)
 	err = l.lib.ConnectContext(connCtx)
 	if err != nil {
@@ -206,13 +206,16 @@ func (l *link) wait(ctx context.Context) error {
 	}
 }
 
-// close ends the connection and waits for the handler.
-func (l *link) close() {
+// close ends the connection and waits for the handler. Only one that is ours to end is ended in the library's polite way: that
+// must not meet the server's.
+func (l *link) close(ours bool) {
 	l.owner.setLink(nil)
 	l.owner.taking.Lock() // the handler has returned, and none will run for this connection
 	l.halted.Store(true)
 	l.owner.taking.Unlock()
-	l.lib.Disconnect()
+	if ours {
+		l.lib.Disconnect()
+	}
 	l.cancel()
 	l.tasks.Wait()
 }

@@ -209,6 +209,7 @@ func TestMessagesWaitWhileAway(t *testing.T) {
 
 func TestPhoneUnlinks(t *testing.T) {
 	anna := newDevice(t, "Anna")
+	anna.settle() // the library must not be at its stores when it forgets them
 	require.Len(t, anna.owner.LinkedDevices(), 1)
 	require.NoError(t, anna.owner.Unlink(anna.owner.LinkedDevices()[0].Device))
 	refused := await(anna.told, "refusal", func(e network.ConnectionEvent) bool { return e.State == network.Refused })
@@ -229,6 +230,7 @@ func TestPhoneUnlinks(t *testing.T) {
 
 func TestUnlinkFromHere(t *testing.T) {
 	anna := newDevice(t, "Anna")
+	anna.settle()
 	require.NoError(t, anna.Unlink(within(t)))
 	require.Eventually(t, func() bool { return len(anna.owner.LinkedDevices()) == 0 }, patience, 10*time.Millisecond)
 	known, err := anna.db.LinkedLogins(t.Context())

@@ -125,8 +125,7 @@ func (a *linking) once(ctx context.Context) error {
 		}
 	})
 	connCtx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer lib.Disconnect()
+	defer cancel() // which ends the connection; the library's own way must not meet the server's, which ends it now, too
 	if err := lib.ConnectContext(connCtx); err != nil {
 		return fmt.Errorf("%w: failed to connect: %w", network.ErrTemporary, err)
 	}
