@@ -95,7 +95,7 @@ func talkingOn(fault Fault) Fault {
 }
 
 func withFiles(fault Fault) Fault {
-	fault.mix = mix{files: 0.1, toMatrix: 0.5}
+	fault.mix = mix{files: 0.4, toMatrix: 0.5}
 	return fault
 }
 
