@@ -72,6 +72,11 @@ func TestLoadBothWays(t *testing.T) {
 	const count = 200
 	anna, bob := newDevice(t, "Anna"), person("Bob")
 	them := addressOf(t, bob)
+	anna.settle()
+	hello, err := bob.Say(anna.owner.LID(), "hello") // two who write first at the same time begin two sessions
+	require.NoError(t, err)
+	anna.hears(hello)
+	heard(t, bob, anna.say(them, network.Text{Body: "hello to you"}))
 	var sending sync.WaitGroup
 	failed := make(chan error, 2*count)
 	var theirs []string

@@ -109,11 +109,9 @@ func (c *Client) Contacts(ctx context.Context) ([]network.Person, error) {
 	return people, nil
 }
 
-// contacts is what the login's address book says, also while it is not connected.
+// contacts is what the login's address book says, also while it is not connected. It is read anew each time: the
+// connection's own copy in memory is changed while others read it.
 func (c *Client) contacts(ctx context.Context) (store.ContactStore, *login, error) {
-	if l, err := c.current(); err == nil {
-		return l.device.Contacts, l.own, nil
-	}
 	device, own, err := c.store.device(ctx, c.Self())
 	if err != nil {
 		return nil, nil, err
