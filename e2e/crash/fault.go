@@ -16,6 +16,8 @@ type Fault struct {
 	Name, Side string
 	// Tells says that some lines fail and their authors are told. Without it every line has to arrive.
 	Tells bool
+	// MayTell says that some may, by chance.
+	MayTell bool
 	// Allows is a kind of finding that follows from it and is not the bridge's doing, such as an order that the homeserver has changed.
 	Allows checker.Kind
 	// TalkOn says that recovery may take until somebody says something more, which people do.
@@ -106,7 +108,8 @@ func (r *runner) judge(phases []Phase) {
 		told[tally.Phase] += tally.Told
 	}
 	for _, phase := range phases {
-		if tells := phase.Fault != nil && phase.Fault.Tells; tells != (told[phase.Name] > 0) {
+		mayTell := phase.Fault != nil && phase.Fault.MayTell
+		if tells := phase.Fault != nil && phase.Fault.Tells; !mayTell && tells != (told[phase.Name] > 0) {
 			r.problem("in phase %s %d authors were told of a failure", phase.Name, told[phase.Name])
 		}
 		if phase.Fault == nil || phase.Fault.Allows == "" {
