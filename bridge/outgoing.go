@@ -149,10 +149,8 @@ func (c *Client) handOver(ctx context.Context, work errand, content network.Cont
 		out.Message.Expires = work.room.Disappear.Timer
 	}
 	if work.message != nil {
-		out.Save = func(ctx context.Context, id network.MessageID) error {
-			return delivery.SaveMapping(ctx, work.message, &bridgedb.Message{
-				ID: portal.MessageID(id), SenderID: puppet.ID(c.self), Metadata: work.metadata,
-			})
+		out.Record = &delivery.Mapping{
+			Message: work.message, Row: bridgedb.Message{SenderID: puppet.ID(c.self), Metadata: work.metadata}, ID: portal.MessageID,
 		}
 	}
 	id, err := c.connector.accept(ctx, out)

@@ -37,8 +37,8 @@ type Outgoing struct {
 	Message network.Message
 	// NewID shapes an id of the network from a seed ([network.Client.NewMessageID]).
 	NewID func(seed []byte) string
-	// Save writes the bridge's own record of the message, before the message is sent; see [SaveMapping]. It may be nil.
-	Save func(ctx context.Context, id network.MessageID) error
+	// Record is written in one commit with the message; nil for nothing.
+	Record Record
 }
 
 // Outbox sends the messages of Matrix users to their networks: each under one id that is derived from
@@ -97,19 +97,26 @@ func (out *Outbox) Accept(ctx context.Context, msg Outgoing) (network.MessageID,
 			return network.MessageID{}, errors.Join(ErrFlooded, err)
 		}
 	}
-	kept, err := out.store(ctx, rows)
-	if err != nil {
+	record := msg.record()
+	if err = record.Prepare(ctx); err != nil {
 		return network.MessageID{}, fmt.Errorf("failed to accept a message: %w", err)
 	}
 	accepted := msg.Message.ID
-	accepted.ID = kept[len(kept)-1].row.RemoteID
-	err = failpoint.Hit(failpoint.OutboxWritten)
-	if err == nil && msg.Save != nil {
-		err = msg.Save(ctx, accepted)
-	}
+	kept, saved, err := out.store(ctx, rows, func(ctx context.Context, last database.OutboxRow) error {
+		// of an event that was accepted before, the row knows the id
+		accepted.ID = last.RemoteID
+		return record.Write(ctx, accepted)
+	})
 	if err != nil {
+		return network.MessageID{}, fmt.Errorf("failed to accept a message: %w", err)
+	}
+	if !saved {
 		// the message is promised: an answer that does not find it is the smaller evil
-		zerolog.Ctx(ctx).Err(err).Msg("Failed to save the record of a message that will be sent")
+		accepted.ID = kept[len(kept)-1].row.RemoteID
+		zerolog.Ctx(ctx).Error().Msg("Failed to save the record of a message that will be sent")
+	}
+	if err = failpoint.Hit(failpoint.OutboxWritten); err != nil {
+		zerolog.Ctx(ctx).Err(err).Msg("A message is accepted, and whoever handed it over died")
 	}
 	for _, part := range kept {
 		if !part.added {

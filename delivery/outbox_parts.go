@@ -38,9 +38,13 @@ type stored struct {
 	added bool
 }
 
-// store commits rows, all or none, if need be after a few tries.
-func (out *Outbox) store(ctx context.Context, rows []database.OutboxRow) (kept []stored, err error) {
+// store commits rows and with them what save writes, all or none, if need be after a few tries. Only the first try
+// saves: what keeps the record from being written must not keep the message.
+func (out *Outbox) store(
+	ctx context.Context, rows []database.OutboxRow, save func(ctx context.Context, last database.OutboxRow) error,
+) (kept []stored, saved bool, err error) {
 	for try := 1; ; try++ {
+		saved = try == 1
 		err = out.d.writer.do(ctx, func(ctx context.Context) error {
 			kept = kept[:0]
 			for _, row := range rows {
@@ -50,13 +54,16 @@ func (out *Outbox) store(ctx context.Context, rows []database.OutboxRow) (kept [
 				}
 				kept = append(kept, stored{row, added})
 			}
+			if saved {
+				return save(ctx, kept[len(kept)-1].row)
+			}
 			return nil
 		})
 		if err == nil || try == acceptTries || errors.Is(err, errWriterClosed) || errors.Is(err, database.ErrFenced) {
-			return kept, err
+			return kept, saved, err
 		}
 		if !sleep(ctx, backoff(out.d.timing.RetryFirst, out.d.timing.RetryLimit, try)) {
-			return kept, err
+			return kept, saved, err
 		}
 	}
 }

@@ -213,6 +213,13 @@ func (p *process) outboxLane() database.OutboxLane {
 	return database.OutboxLane{Login: string(login), Chat: anna.String()}
 }
 
+// playedRecord is a bridge's record that a test looks at.
+type playedRecord func(id network.MessageID) error
+
+func (playedRecord) Prepare(context.Context) error { return nil }
+
+func (r playedRecord) Write(_ context.Context, id network.MessageID) error { return r(id) }
+
 func TestTheRecordIsThereBeforeTheMessageIsSent(t *testing.T) {
 	onDisks(t, func(t *testing.T, on disk) {
 		bridge := newBridge()
@@ -220,11 +227,11 @@ func TestTheRecordIsThereBeforeTheMessageIsSent(t *testing.T) {
 		for i, result := range []error{nil, errors.New("disk full")} {
 			msg := outgoingText(fmt.Sprint("$", i), fmt.Sprint("m", i))
 			var saved network.MessageID
-			msg.Save = func(_ context.Context, id network.MessageID) error {
+			msg.Record = playedRecord(func(id network.MessageID) error {
 				require.Len(t, bridge.client.calls(), i, "nothing is sent before")
 				saved = id
 				return result
-			}
+			})
 			accepted, err := p.Outbox.Accept(t.Context(), msg)
 			require.NoError(t, err)
 			require.Equal(t, accepted, saved)

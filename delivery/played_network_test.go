@@ -90,8 +90,9 @@ func (l *playedLogin) HandleMatrixMessage(ctx context.Context, msg *bridgev2.Mat
 			ID:      network.MessageID{Conversation: conversation, Sender: network.Interop(network.WhatsApp, 12, "105")},
 			Content: network.Text{Body: msg.Content.Body},
 		},
-		Save: func(ctx context.Context, id network.MessageID) error {
-			return SaveMapping(ctx, msg, &bridgedb.Message{ID: networkid.MessageID(id.String()), SenderID: networkid.UserID(l.login.ID)})
+		Record: &Mapping{
+			Message: msg, Row: bridgedb.Message{SenderID: networkid.UserID(l.login.ID)},
+			ID: func(id network.MessageID) networkid.MessageID { return networkid.MessageID(id.String()) },
 		},
 	})
 	return &bridgev2.MatrixMessageResponse{Pending: true}, err

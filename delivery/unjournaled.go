@@ -48,10 +48,12 @@ func (out *Outbox) pass(ctx context.Context, msg Outgoing) (network.MessageID, e
 	if err != nil {
 		return network.MessageID{}, err
 	}
-	if msg.Save != nil {
-		if err = msg.Save(ctx, msg.Message.ID); err != nil {
-			return network.MessageID{}, err
-		}
+	record := msg.record()
+	if err = record.Prepare(ctx); err == nil {
+		err = record.Write(ctx, msg.Message.ID)
+	}
+	if err != nil {
+		return network.MessageID{}, err
 	}
 	report := Report{
 		Login: msg.Login, Room: msg.Event.RoomID, Event: msg.Event.ID, Author: msg.Event.Sender, EventType: msg.Event.Type,

@@ -60,7 +60,7 @@ const (
 	FrameWritten = "M7"
 	// OutboxAcked: the network has acknowledged, our row does not say so yet.
 	OutboxAcked = "M8"
-	// OutboxBeforeMapping: the outbox row is there, bridgev2's message row is not.
+	// OutboxBeforeMapping: the outbox row is written and bridgev2's message row is not, within the commit of both.
 	OutboxBeforeMapping = "M9"
 	// OutboxBeforeStatus: the outcome is recorded, the author has not been told.
 	OutboxBeforeStatus = "M10"
