@@ -100,8 +100,8 @@ func (r *runner) live(ctx context.Context, phase Phase, share int) (said int, di
 // mostHits is up to how many times a life comes by a point before it dies there.
 func (r *runner) mostHits(point string, share int) int {
 	switch point {
-	case failpoint.ConsentGiven:
-		return 1 // a life has one applicant
+	case failpoint.ConsentGiven, failpoint.RedactOrEdit:
+		return 1 // a life has one applicant, and few messages that change
 	case failpoint.TokenIssued:
 		return len(r.users) // a token for each connection, at the start
 	}

@@ -36,6 +36,11 @@ func (r *runner) stir(ctx context.Context, phase string) {
 			handle.Remove()
 		}
 	}()
+	if phase == failpoint.RedactOrEdit {
+		for _, u := range r.users { // the first message of a life, which may be short
+			mangled = append(mangled, r.net.Fault(meta.Fault{Kind: meta.FaultMangle, Match: meta.Match{Account: u.jid}}))
+		}
+	}
 	ticker := time.NewTicker(stirEvery)
 	defer ticker.Stop()
 	for n := 0; ; n++ {
