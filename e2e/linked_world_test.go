@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"context"
 	"strings"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.mau.fi/whatsmeow/proto/waE2E"
@@ -93,9 +91,7 @@ func (u *matrixUser) shownCode() string {
 	return code
 }
 
-// address is the stored form of a person's or group's address.
-func (p *person) address() network.Address { return network.LID(p.lidDigits()) }
-
+// lidDigits are those of a person's hidden number.
 func (p *person) lidDigits() string {
 	digits, _, _ := strings.Cut(p.LID(), "@")
 	return digits
@@ -195,11 +191,4 @@ func (u *matrixUser) WaitForRoomOf(conversation network.Address) *room {
 // replying is a text that replies to an event.
 func replying(to id.EventID, text string) *event.MessageEventContent {
 	return &event.MessageEventContent{MsgType: event.MsgText, Body: text, RelatesTo: (&event.RelatesTo{}).SetReplyTo(to)}
-}
-
-// within is a context for one call of a story.
-func (w *world) within(limit time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(w.ctx, limit)
-	w.t.Cleanup(cancel)
-	return ctx
 }
