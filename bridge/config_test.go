@@ -135,6 +135,7 @@ func TestFlowsNeedAnAgreement(t *testing.T) {
 	c.config.Interop.Config = interop.Config{
 		Enabled: true, Integrator: interop.IntegratorConfig{ID: 12}, ChatURL: "ws://127.0.0.1:1/ws/chat",
 		EnlistmentURL: "http://127.0.0.1:1", MetaIssuer: "http://127.0.0.1:1", Token: interop.TokenConfig{Issuer: "http://127.0.0.1:2"},
+		Media: interop.MediaConfig{BaseURL: "http://127.0.0.1:2/media"},
 	}
 	require.NoError(t, c.config.Interop.Validate())
 	require.Len(t, c.GetLoginFlows(), 1)

@@ -119,7 +119,7 @@ type PushConfig struct {
 
 // MediaConfig is about the encrypted files that the network's media proxy fetches from us.
 type MediaConfig struct {
-	// BaseURL is where the files are reached, as registered with the network; empty means that no files can be sent.
+	// BaseURL is where the files are reached, as registered with the network.
 	BaseURL string `yaml:"base_url"`
 	// TTL is how long a file is kept.
 	TTL Duration `yaml:"ttl"`
@@ -169,6 +169,7 @@ func (c *Config) Missing() []string {
 		{"enlistment_url", c.EnlistmentURL == ""},
 		{"meta_issuer", c.MetaIssuer == ""},
 		{"token.issuer", c.Token.Issuer == ""},
+		{"media.base_url", c.Media.BaseURL == ""},
 	} {
 		if key.empty {
 			missing = append(missing, configPath+key.path)

@@ -19,7 +19,7 @@ func completeConfig() Config {
 	return Config{
 		Enabled: true, Integrator: IntegratorConfig{ID: 12, Name: "Example"},
 		ChatURL: "wss://chat.example.com/ws", EnlistmentURL: "https://enlist.example.com", MetaIssuer: "https://issuer.example.com",
-		Token: TokenConfig{Issuer: "https://bridge.example.eu"},
+		Token: TokenConfig{Issuer: "https://bridge.example.eu"}, Media: MediaConfig{BaseURL: "https://bridge.example.eu/media"},
 	}
 }
 
@@ -107,7 +107,7 @@ func TestConfigMissing(t *testing.T) {
 	var empty Config
 	require.Equal(t, []string{
 		"network.interop.integrator.id", "network.interop.chat_url", "network.interop.enlistment_url",
-		"network.interop.meta_issuer", "network.interop.token.issuer",
+		"network.interop.meta_issuer", "network.interop.token.issuer", "network.interop.media.base_url",
 	}, empty.Missing())
 	cfg := completeConfig()
 	require.Nil(t, cfg.Missing())

@@ -128,7 +128,7 @@ func TestHostRefuses(t *testing.T) {
 	_, err := w.Host(t.Context(), w.owner.Address, bytes.NewReader(good), 10, sha256.Sum256(good))
 	require.ErrorIs(t, err, network.ErrSuspended)
 
-	without := newWorld(t)
+	without := newWorld(t, func(c *Config) { c.Media.BaseURL = "" })
 	_, err = without.Host(t.Context(), w.owner.Address, bytes.NewReader(good), 10, sha256.Sum256(good))
 	require.ErrorIs(t, err, ErrNoMediaHost)
 }

@@ -83,7 +83,8 @@ func (c *Config) validateIdentity(wrong complaint) {
 	switch c.Mode {
 	case ModeClient:
 	case "proxy":
-		wrong("mode", "proxy needs a sign of life from the users' clients, which this program does not follow; use client")
+		wrong("mode", "proxy cannot be had by an application service: it does not learn when a user's client is closed, nor its address "+
+			"(docs/interop-agreement.md); use client")
 	default:
 		wrong("mode", "%q is unknown; use client", c.Mode)
 	}
@@ -124,6 +125,9 @@ func (c *Config) validateToken(wrong complaint) {
 func (c *Config) validateConsent(wrong complaint) {
 	switch c.Region.Check {
 	case RegionAttest, RegionOff:
+	case "attest_and_header":
+		wrong("region.check", "attest_and_header needs a request of the user's browser, and a login by the bot has none "+
+			"(docs/interop-agreement.md); use attest")
 	default:
 		wrong("region.check", "%q is unknown; use attest, or off in tests", c.Region.Check)
 	}

@@ -207,4 +207,5 @@ func agreement(config Config, network Network, providerURL, issuer string) {
 	config.Set("network.interop.enlistment_url", network.EnlistmentURL)
 	config.Set("network.interop.meta_issuer", network.MetaIssuer)
 	config.Set("network.interop.token.issuer", issuer)
+	config.Set("network.interop.media.base_url", providerURL+"/media")
 }
