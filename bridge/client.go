@@ -55,7 +55,7 @@ type Client struct {
 	pictured map[network.Address]time.Time
 	// pieces are those of the past that have come (linked accounts).
 	pieces chan network.HistoryEvent
-	// making is held while the user makes a group, until it has its room.
+	// making is held while the room of a group is made, at the user's wish or the network's word.
 	making sync.Mutex
 	// listed is what `list` has told last, for `open`.
 	listed []listed

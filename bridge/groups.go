@@ -141,8 +141,7 @@ func (c *Client) groupEntered(ctx context.Context, e network.GroupEvent) error {
 	group := *e.Change.Whole
 	// a group that the user makes from a room of theirs gets that one, and no other in the meantime
 	c.making.Lock()
-	info := c.describeGroup(group, false)
-	c.making.Unlock()
+	defer c.making.Unlock()
 	meta := c.meta(ctx, bridgev2.RemoteEventChatResync, e.Group, network.Address{})
 	meta.CreatePortal, meta.Timestamp = true, e.Time
 	meta.PreHandleFunc = func(ctx context.Context, room *bridgev2.Portal) {
@@ -151,7 +150,7 @@ func (c *Client) groupEntered(ctx context.Context, e network.GroupEvent) error {
 		}
 	}
 	meta.PostHandleFunc = c.announce
-	return c.queue(&simplevent.ChatResync{EventMeta: meta, ChatInfo: info})
+	return c.queue(&simplevent.ChatResync{EventMeta: meta, ChatInfo: c.describeGroup(group, false)})
 }
 
 // leaves says whether a change takes the login out of the group.

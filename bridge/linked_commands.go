@@ -148,6 +148,8 @@ func (c *Client) linkTo(room *bridgev2.Portal) string {
 
 // roomOf is the room of a conversation, made if there is none.
 func (c *Client) roomOf(ctx context.Context, conversation network.Address) (*bridgev2.Portal, error) {
+	c.making.Lock()
+	defer c.making.Unlock()
 	room, err := c.connector.bridge.GetPortalByKey(ctx, portal.Key(conversation, c.self))
 	if err != nil {
 		return nil, fmt.Errorf("failed to get a portal: %w", err)
