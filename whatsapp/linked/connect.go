@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"go.mau.fi/whatsmeow"
+	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waWa6"
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
@@ -266,10 +267,24 @@ func (c *Client) Ping(ctx context.Context) (time.Duration, error) {
 func (c *Client) Unlink(ctx context.Context) error {
 	l, err := c.current()
 	if err == nil {
-		err = failure(l.lib.Logout(ctx))
+		err = failure(l.leave(ctx))
 	}
 	c.Disconnect()
 	return errors.Join(err, c.store.Forget(ctx, c.cfg.Self))
+}
+
+// leave asks the server to take the device off the account. The library's own way would also exchange the device's
+// stores, which others of its goroutines may still be reading.
+func (l *link) leave(ctx context.Context) error {
+	self := l.device.GetJID()
+	_, err := l.lib.DangerousInternals().SendIQ(ctx, whatsmeow.DangerousInfoQuery{
+		Namespace: "md", Type: "set", To: types.ServerJID,
+		Content: []waBinary.Node{{Tag: "remove-companion-device", Attrs: waBinary.Attrs{"jid": self, "reason": "user_initiated"}}},
+	})
+	if err != nil {
+		return fmt.Errorf("failed to take the device off the account: %w", err)
+	}
+	return nil
 }
 
 // isPhone says whether a JID is the user's phone itself.
