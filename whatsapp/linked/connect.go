@@ -277,6 +277,7 @@ func (c *Client) Unlink(ctx context.Context) error {
 // stores, which others of its goroutines may still be reading.
 func (l *link) leave(ctx context.Context) error {
 	self := l.device.GetJID()
+	//lint:ignore SA1019 the library has no other way to ask this without its own clearing up
 	_, err := l.lib.DangerousInternals().SendIQ(ctx, whatsmeow.DangerousInfoQuery{
 		Namespace: "md", Type: "set", To: types.ServerJID,
 		Content: []waBinary.Node{{Tag: "remove-companion-device", Attrs: waBinary.Attrs{"jid": self, "reason": "user_initiated"}}},
