@@ -28,6 +28,13 @@ const (
 	deleteMatrixEventsQuery = `
 		DELETE FROM cw_mx_inbox WHERE room_id=$1`
 
+	// deletePendingQuery is for the login's space, which is created like a room; deleteGhostQuery for the ghost that stands
+	// for the account itself.
+	deletePendingQuery = `
+		DELETE FROM cw_portal_pending WHERE portal_id LIKE $1`
+	deleteGhostQuery = `
+		DELETE FROM ghost WHERE id=$1`
+
 	// erasedPrefix begins what stands in the place of an erased user.
 	erasedPrefix = "erased:"
 )
@@ -68,6 +75,12 @@ func (db *Database) EraseLogin(ctx context.Context, loginID string, rooms []stri
 			if _, err := db.Exec(ctx, "DELETE FROM "+table+" WHERE "+column+" = $1", loginID); err != nil {
 				return fmt.Errorf("failed to erase a login: %w", err)
 			}
+		}
+		if _, err := db.Exec(ctx, deletePendingQuery, "%"+loginID); err != nil {
+			return fmt.Errorf("failed to erase a login: %w", err)
+		}
+		if _, err := db.Exec(ctx, deleteGhostQuery, loginID); err != nil {
+			return fmt.Errorf("failed to erase a login: %w", err)
 		}
 		for _, room := range rooms {
 			if _, err := db.Exec(ctx, deleteMatrixEventsQuery, room); err != nil {

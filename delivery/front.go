@@ -33,8 +33,8 @@ const (
 	maxTransaction     = 16 << 20
 	maxPing            = 4 << 10
 	maxAppserviceOther = 64 << 10
-	// maxElement is the size of one event; Matrix allows 64 KiB.
-	maxElement = 128 << 10
+	// maxElement is the size of one event; Matrix allows 64 KiB, and some homeservers escape much of it by six bytes for one.
+	maxElement = 512 << 10
 
 	headerTime = 5 * time.Second
 	readTime   = 30 * time.Second

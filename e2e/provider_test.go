@@ -65,10 +65,10 @@ func TestConsentWithdrawn(t *testing.T) {
 	w := newWorld(t)
 	alice := w.MatrixUser("alice").Enlisted()
 	anna := w.Somebody("Anna").OptedIn()
-	room := alice.StartChat(anna)
+	chat := alice.StartChat(anna)
 	anna.Says(alice, "something to keep")
-	room.WaitForMessage(anna, "something to keep")
-	room.SendsFile([]byte("a list of things"), "text/plain", event.MessageEventContent{MsgType: event.MsgFile, Body: "list.txt"})
+	chat.WaitForMessage(anna, "something to keep")
+	chat.SendsFile([]byte("a list of things"), "text/plain", event.MessageEventContent{MsgType: event.MsgFile, Body: "list.txt"})
 	anna.hearsNext()
 	require.Positive(t, alice.keys())
 	require.Equal(t, 1, w.files())
@@ -90,13 +90,23 @@ func TestConsentWithdrawn(t *testing.T) {
 	require.Zero(t, w.files())
 	require.Zero(t, w.rows("cw_media"))
 	require.Zero(t, w.rows("cw_consent WHERE withdrawn_at IS NULL"), "no token without a consent")
-	room.WaitForNotice("stays readable")
-	room.waitFor("the room to be read-only", func() bool { return !room.MaySpeak() })
-	require.Equal(t, []string{"something to keep"}, room.Texts(anna))
+	chat.WaitForNotice("stays readable")
+	chat.waitFor("the room to be read-only", func() bool { return !chat.MaySpeak() })
+	require.Equal(t, []string{"something to keep"}, chat.Texts(anna))
 
 	// A new yes begins anew.
-	alice.Enlisted()
-	again := alice.StartChat(anna)
+	alice = alice.Enlisted()
+	alice.Command("start-chat " + anna.Phone())
+	alice.WaitForNotice("chat is ready")
+	var again *room
+	w.eventually("a room of the new account", func() bool {
+		for _, candidate := range alice.client.Rooms() {
+			if candidate.ID != chat.ID && candidate.Joined() && candidate.MaySpeak() && bridgedTo(candidate) == anna.conversation() {
+				again = &room{Room: candidate, user: alice}
+			}
+		}
+		return again != nil
+	})
 	again.Says("here again")
 	anna.HearsText(alice, "here again")
 }
@@ -222,7 +232,9 @@ func TestExportAndErase(t *testing.T) {
 	alice.WaitForNotice("is erased")
 	require.Equal(t, "withdrawn", alice.status())
 	require.False(t, alice.connected())
-	w.eventually("no trace of the account", func() bool { return len(alice.traces(record.Accounts[0].Account)) == 0 })
+	w.eventually("no trace of the account, but there is "+fmt.Sprint(alice.traces(record.Accounts[0].Account)), func() bool {
+		return len(alice.traces(record.Accounts[0].Account)) == 0
+	})
 
 	anna.Says(bob, "still here, bob?")
 	his.WaitForMessage(anna, "still here, bob?")
