@@ -144,8 +144,10 @@ func (c *Client) handOver(ctx context.Context, work errand, content network.Cont
 		}
 		out.Message.Content = pieces[len(pieces)-1]
 	}
-	if c.linked() {
+	if replyTo != nil {
 		out.Message.Quote = c.quoteOf(ctx, work.message)
+	}
+	if c.linked() {
 		out.Message.Expires = work.room.Disappear.Timer
 	}
 	if work.message != nil {

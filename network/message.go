@@ -49,7 +49,7 @@ type Message struct {
 	// ReplyTo is the quoted message, nil if there is none.
 	ReplyTo *MessageID
 	// Quote is how the quoted message's text begins, shown by devices that do not have it any more; empty if unknown. Only
-	// on the way out, and not in third-party chats.
+	// on the way out; Messenger's third-party chats have no room for it.
 	Quote string
 	// Mentions are people whom the text or caption calls: each stands in it as "@" and the digits of Address.User. Of an
 	// [Edit] they are those of the new content. Only groups have mentions.

@@ -13,7 +13,7 @@ import (
 // encode writes a message in the closed schema; file is where its file is, if it has
 // one. What the receiver would refuse fails here.
 func encode(message network.Message, file wire.SealedMedia) (plaintext []byte, err error) {
-	quote, err := quoteOf(message.ReplyTo)
+	quote, err := quoteOf(message)
 	if err != nil {
 		return nil, err
 	}
@@ -58,19 +58,24 @@ func stanzaType(content network.Content) (kind, media string) {
 	return "text", ""
 }
 
-// quoteOf is what tells a phone which message is answered, nil for none.
-func quoteOf(reply *network.MessageID) (*waE2E.ContextInfo, error) {
-	if reply == nil {
+// quoteOf is what tells a phone which message is answered, nil for none; the words of that message are for phones that
+// do not have it any more.
+func quoteOf(message network.Message) (*waE2E.ContextInfo, error) {
+	if message.ReplyTo == nil {
 		return nil, nil
 	}
-	participant, err := wire.TextJID(reply.Sender)
+	participant, err := wire.TextJID(message.ReplyTo.Sender)
 	if err != nil {
 		return nil, fmt.Errorf("%w: quoted sender: %w", network.ErrUnsupported, err)
 	}
-	return &waE2E.ContextInfo{
-		StanzaID:    proto.String(reply.ID),
+	quote := &waE2E.ContextInfo{
+		StanzaID:    proto.String(message.ReplyTo.ID),
 		Participant: proto.String(participant), // assumed: U12
-	}, nil
+	}
+	if message.Quote != "" {
+		quote.QuotedMessage = &waE2E.Message{Conversation: proto.String(message.Quote)}
+	}
+	return quote, nil
 }
 
 // decode reads a plaintext of a direct chat between self and peer. Errors wrap

@@ -31,7 +31,7 @@ func TestEncodeShapes(t *testing.T) {
 	require.Equal(t, []byte("\x0a\x02hi"), plain, "plain text is a conversation")
 
 	quoted := network.MessageID{Conversation: peer, Sender: self, ID: "3EB0"}
-	raw, err := encode(network.Message{Content: network.Text{Body: "hi"}, ReplyTo: &quoted}, wire.SealedMedia{})
+	raw, err := encode(network.Message{Content: network.Text{Body: "hi"}, ReplyTo: &quoted, Quote: "and who"}, wire.SealedMedia{})
 	require.NoError(t, err)
 	var reply waE2E.Message
 	require.NoError(t, proto.Unmarshal(raw, &reply))
@@ -40,6 +40,9 @@ func TestEncodeShapes(t *testing.T) {
 	context := reply.GetExtendedTextMessage().GetContextInfo()
 	require.Equal(t, "3EB0", context.GetStanzaID())
 	require.Equal(t, "12-105012705411308@interop", context.GetParticipant())
+	require.Equal(t, "and who", context.GetQuotedMessage().GetConversation())
+	_, _, err = decode(raw, self, peer)
+	require.NoError(t, err, "a quote with words is part of the closed schema")
 }
 
 func TestEncodeRefuses(t *testing.T) {
