@@ -4,7 +4,7 @@ export GOFLAGS = -tags=goolm
 
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.7.0
 FUZZTIME ?= 10s
-TESTTIME ?= 10m
+TESTTIME ?= 20m
 
 .PHONY: help build demo demo-once demo-crash crash crash-slice fault-matrix load test check format vet lint fuzz homeserver clean
 
