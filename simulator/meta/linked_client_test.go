@@ -27,13 +27,16 @@ const linkedPatience = 30 * time.Second
 type linkedWorld struct {
 	*Network
 	t *testing.T
+	// pastLeft: clients do not read the past by themselves. The library reads it in goroutines that nobody waits for, and
+	// exchanges its stores at a logout without looking for them.
+	pastLeft bool
 }
 
 func newLinkedWorld(t *testing.T, opts ...Option) *linkedWorld {
 	t.Helper()
 	n := Start(t, append([]Option{Seed(7), CloseDelay(200 * time.Millisecond)}, opts...)...)
 	whatsmeow.WACertPubKey = n.Root()
-	return &linkedWorld{n, t}
+	return &linkedWorld{Network: n, t: t}
 }
 
 // client is the library's client, unmodified, and what it told.
@@ -63,6 +66,7 @@ func (w *linkedWorld) newClient() *client {
 	require.NoError(w.t, err)
 	w.t.Cleanup(func() { _ = container.Close() })
 	c := &client{Client: whatsmeow.NewClient(container.NewDevice(), waLog.Noop), t: w.t, w: w, changed: make(chan struct{})}
+	c.ManualHistorySyncDownload = w.pastLeft
 	c.SetWebsocketHTTPClient(w.transport())
 	c.SetPreLoginHTTPClient(w.transport())
 	c.SetMediaHTTPClient(w.transport())

@@ -45,6 +45,7 @@ func TestLoginsThatAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newLinkedWorld(t)
+			w.pastLeft = true
 			anna := w.WhatsApp("+4915110000001", "Anna")
 			c := w.linked(anna)
 			c.synced()

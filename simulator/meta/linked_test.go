@@ -144,6 +144,7 @@ func TestSecondCompanion(t *testing.T) {
 
 func TestLinkedLogout(t *testing.T) {
 	w := newLinkedWorld(t)
+	w.pastLeft = true
 	anna, bob := w.WhatsApp("+4915110000001", "Anna"), w.WhatsApp("+4915110000002", "Bob")
 	c := w.linked(anna)
 	c.synced()

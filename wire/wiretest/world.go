@@ -136,6 +136,12 @@ func Run(m *testing.M, product Product, use func(*World), options ...meta.Option
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	// Before anything else uses the Signal library, which both ends do: its logger is the process's.
+	root := net.Root()
+	if err = (wire.Endpoint{Host: net.ChatAddr(), TrustRoot: root[:]}).Pin(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	net.ExpectFinding("token-invalid") // parts of the suite send such tokens
 	use(&World{net, product, p, &numbers{}})
 	code := m.Run()
