@@ -66,7 +66,14 @@ func TestAnEventThatEndsTheProcessBecomesAPlaceholderAndCanBeBroughtBack(t *test
 		rows, err := p.journal.InboxByState(t.Context(), database.InboxDone, 10)
 		require.NoError(t, err)
 		require.Equal(t, endPlaceholder, rows[1].ErrorClass)
-		bridge.set(func() { bridge.before = nil; delete(bridge.rows, text(anna, "BAD", "").Message.ID.String()) })
+		asked := make(chan struct{})
+		bridge.set(func() {
+			bridge.before = func(network.MessageEvent) error {
+				<-asked
+				return nil
+			}
+			delete(bridge.rows, text(anna, "BAD", "").Message.ID.String())
+		})
 		ledger, err := OpenLedger(t.Context(), Options{DB: database.New(on.open(t)), SecretFile: filepath.Join(on.dir, "secret"), LockFile: filepath.Join(on.dir, "lock")})
 		require.NoError(t, err)
 		running, err := ledger.Running(t.Context())
@@ -80,6 +87,7 @@ func TestAnEventThatEndsTheProcessBecomesAPlaceholderAndCanBeBroughtBack(t *test
 		require.NoError(t, ledger.Retry(t.Context(), entry))
 		require.ErrorIs(t, ledger.Retry(t.Context(), entry), ErrNothingToRetry)
 		require.ErrorIs(t, ledger.Drop(t.Context(), entry, "x"), ErrOnItsWay)
+		close(asked)
 		bridge.shows(t, anna, "one", "network.Unsupported", "three", "deadly")
 		until(t, func() bool { return p.inboxStates(t)[database.InboxDone] == 3 })
 		require.Zero(t, p.Inbox.count(string(login), 0), "it was not counted, neither in nor out")
