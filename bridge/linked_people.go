@@ -212,7 +212,9 @@ func (c *Client) pictureChanged(ctx context.Context, person network.Address, id 
 		return
 	}
 	prefix := person.String() + "/"
+	c.connector.people.Lock()
 	known, _ := strings.CutPrefix(string(ghost.AvatarID), prefix)
+	c.connector.people.Unlock()
 	asking, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	picture, err := directory.Picture(asking, person, known)
@@ -220,16 +222,28 @@ func (c *Client) pictureChanged(ctx context.Context, person network.Address, id 
 	case errors.Is(err, network.ErrUnchanged):
 		return
 	case errors.Is(err, network.ErrNoPicture):
-		ghost.UpdateInfo(ctx, &bridgev2.UserInfo{Avatar: c.connector.icons.avatar(person.Network)})
+		c.connector.dress(ctx, ghost, c.connector.icons.avatar(person.Network))
 		return
 	case err != nil:
 		log.Debug().Err(err).Msg("A picture could not be asked for")
 		return
 	}
-	ghost.UpdateInfo(ctx, &bridgev2.UserInfo{Avatar: &bridgev2.Avatar{
+	data, err := readPicture(ctx, picture)
+	if err != nil {
+		log.Debug().Err(err).Msg("A picture could not be read")
+		return
+	}
+	c.connector.dress(ctx, ghost, &bridgev2.Avatar{
 		ID:  networkid.AvatarID(prefix + cmp.Or(picture.ID, id)),
-		Get: func(ctx context.Context) ([]byte, error) { return readPicture(ctx, picture) },
-	}})
+		Get: func(context.Context) ([]byte, error) { return data, nil },
+	})
+}
+
+// dress gives a ghost its picture. Ghosts are shared by logins, and bridgev2 does not lock them.
+func (c *Connector) dress(ctx context.Context, ghost *bridgev2.Ghost, picture *bridgev2.Avatar) {
+	c.people.Lock()
+	defer c.people.Unlock()
+	ghost.UpdateInfo(ctx, &bridgev2.UserInfo{Avatar: picture})
 }
 
 // GetContactList implements [bridgev2.ContactListingNetworkAPI].

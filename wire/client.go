@@ -66,6 +66,8 @@ type Client struct {
 	mu      sync.Mutex
 	stop    context.CancelFunc // nil while not started
 	stopped chan struct{}
+	// refused says that the run is ending by itself, or has ended.
+	refused bool
 	link    *link // nil unless logged in
 	// woken has a token when the network says that something waits for the login.
 	woken   chan struct{}
@@ -101,13 +103,9 @@ func (c *Client) Wake() {
 func (c *Client) Connect(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stop != nil {
-		select {
-		case <-c.stopped: // it was refused before; this is a new attempt
-			c.stop()
-		default:
-			return nil
-		}
+	before, end := c.stopped, c.stop
+	if c.stop != nil && !c.refused {
+		return nil
 	}
 	if err := c.check(); err != nil {
 		return err
@@ -121,8 +119,15 @@ func (c *Client) Connect(ctx context.Context) error {
 	}
 	c.http = client
 	ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
-	c.stopped = make(chan struct{})
-	go c.run(ctx, c.stopped)
+	c.stopped, c.refused = make(chan struct{}), false
+	stopped := c.stopped
+	go func() {
+		if end != nil { // it was refused before; this is a new attempt, after the other has told so
+			<-before
+			end()
+		}
+		c.run(ctx, stopped)
+	}()
 	return nil
 }
 
@@ -187,6 +192,9 @@ func (c *Client) run(ctx context.Context, stopped chan struct{}) {
 		}
 		if retry != retryLater {
 			c.cfg.Log.Warn().Err(err).Msg("The network refused the login")
+			c.mu.Lock()
+			c.refused = true
+			c.mu.Unlock()
 			c.tell(ctx, network.Refused, err)
 			return
 		}
