@@ -8,6 +8,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -42,6 +43,12 @@ type Client struct {
 
 // Open starts following the account that matrix is logged in to, after a first sync.
 func Open(ctx context.Context, matrix *mautrix.Client) (*Client, error) {
+	patient := *matrix.Client
+	if patient.Transport == nil {
+		patient.Transport = http.DefaultTransport
+	}
+	patient.Transport = again{patient.Transport}
+	matrix.Client = &patient
 	c := &Client{
 		Matrix: matrix, stopped: make(chan struct{}),
 		rooms: map[id.RoomID]*Room{}, changed: make(chan struct{}),
