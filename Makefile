@@ -58,12 +58,7 @@ lint:
 	$(STATICCHECK) ./...
 
 fuzz: ## fuzz every codec, FUZZTIME each (10s; make fuzz FUZZTIME=60s for longer)
-	@set -e; for package in $$(go list ./...); do \
-		for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
-			echo "fuzz $$package $$target"; \
-			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package"; \
-		done; \
-	done
+	@.ci/fuzz $(FUZZTIME)
 
 # The homeserver's first build takes a minute or two: before the tests, not within their time limit.
 homeserver:
