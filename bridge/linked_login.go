@@ -50,17 +50,21 @@ func beginLinked(byCode bool) func(c *Connector, user *bridgev2.User, p product)
 		if !c.config.Linked.Enabled {
 			return nil, replyOf(errLinkedOff, p.network)
 		}
-		linker, err := p.linker(c)
-		if err != nil {
-			return nil, replyOf(err, p.network)
-		}
-		return &linkFlow{
-			linker: linker, byCode: byCode, network: p.network,
+		flow := &linkFlow{
+			byCode: byCode, network: p.network,
 			establish: func(ctx context.Context, account network.Person) (*bridgev2.UserLogin, error) {
 				return c.establishLinked(ctx, user, account)
 			},
 			undo: func(ctx context.Context, account network.Person) { c.unlinkStray(ctx, account.Address) },
-		}, nil
+		}
+		var err error
+		flow.linker, err = p.linker(c, func(ctx context.Context, account network.Address) error {
+			return c.admits(ctx, user.MXID, flow.again, puppet.LoginID(account))
+		})
+		if err != nil {
+			return nil, replyOf(err, p.network)
+		}
+		return flow, nil
 	}
 }
 
@@ -158,10 +162,6 @@ func showLink(step network.LinkStep) *bridgev2.LoginStep {
 func (f *linkFlow) done(ctx context.Context, account network.Person) (*bridgev2.LoginStep, error) {
 	// the phone has agreed: what is linked must not be lost because the user's client has gone away
 	ctx = context.WithoutCancel(ctx)
-	if f.again != "" && f.again != puppet.LoginID(account.Address) {
-		f.undo(ctx, account)
-		return nil, replyOf(network.ErrWrongAccount, f.network)
-	}
 	login, err := f.establish(ctx, account)
 	if err != nil {
 		f.undo(ctx, account)
@@ -190,14 +190,14 @@ func (c *Connector) establishLinked(ctx context.Context, user *bridgev2.User, ac
 		return nil, fmt.Errorf("failed to look for an older login: %w", err)
 	}
 	metadata := &LoginMetadata{}
-	if old != nil {
-		if old.UserMXID != user.MXID {
-			return nil, errLinkedElsewhere
-		}
+	if old != nil && old.UserMXID == user.MXID {
 		old.Client.Disconnect()
 		if known, ok := old.Metadata.(*LoginMetadata); ok {
 			*metadata = *known
 		}
+	}
+	if err = c.takeOver(ctx, id, old, user); err != nil {
+		return nil, err
 	}
 	metadata.Gathering = c.config.Linked.History.Enabled
 	name, number := puppet.Clean(account.Name), ""

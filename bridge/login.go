@@ -18,6 +18,7 @@ import (
 	"causeway/interop"
 	"causeway/network"
 	"causeway/puppet"
+	"causeway/whatsapp/linked"
 	"causeway/wire"
 )
 
@@ -57,7 +58,7 @@ type product struct {
 	// begin makes the login process; its refusals are sentences for the user.
 	begin func(c *Connector, user *bridgev2.User, p product) (bridgev2.LoginProcess, error)
 	// linker links accounts of this kind, and forget erases the keys of one; nil unless it is linked.
-	linker func(c *Connector) (network.Linker, error)
+	linker func(c *Connector, admit linked.Admission) (network.Linker, error)
 	forget func(ctx context.Context, c *Connector, self network.Address) error
 }
 

@@ -44,11 +44,11 @@ func linkedProduct(flow, about string, byCode bool) product {
 		flow: flow, network: network.WhatsApp, kind: network.KindLID, open: openLinked, newID: whatsapp.NewMessageID,
 		offered: func(config *Config) bool { return config.Linked.Enabled },
 		about:   about, begin: beginLinked(byCode),
-		linker: func(c *Connector) (network.Linker, error) {
+		linker: func(c *Connector, admit linked.Admission) (network.Linker, error) {
 			if c.links == nil {
 				return nil, interop.ErrNotStarted
 			}
-			return linked.NewLinker(c.links, c.bridge.Log.With().Str("component", "link").Logger()), nil
+			return linked.NewLinker(c.links, admit, c.bridge.Log.With().Str("component", "link").Logger()), nil
 		},
 		forget: func(ctx context.Context, c *Connector, self network.Address) error { return c.links.Forget(ctx, self) },
 	}

@@ -26,7 +26,10 @@ const (
 	textLinkedNow      = "Linked to {account}. Your chats appear as messages come; older ones follow if your phone sends them. Find people with `search` or `start-chat`, and chats with `list`."
 	textInstead        = "What works here is your own WhatsApp account: `login whatsapp-qr`."
 	textLinkOff        = "Logging in to one's own WhatsApp account is turned off on this server."
-	textLinkTaken      = "This WhatsApp account is linked by another user of this server already. Nothing goes on here with the new link: remove it on your phone (Settings, Linked devices)."
+	textLinkTaken      = "This WhatsApp account is linked by another user of this server already, so nothing was linked. To use it here, remove that link first: on your phone (WhatsApp, Settings, Linked devices), or by their `logout`. Then link again."
+	textLinkAttempt    = "Somebody else on this server has just tried to link your WhatsApp account to themselves, with your phone in hand. Nothing was linked. If that was not you, see on your phone who has it in reach (WhatsApp, Settings, Linked devices)."
+	textTakenOver      = "Your WhatsApp account is linked by another user of this server now, after your own link had ended. Your rooms stay readable but lead nowhere any more. If that was not you, open WhatsApp on your phone, remove the link under Settings, Linked devices, and use `login whatsapp-qr`."
+	textRoomReleased   = "This chat is bridged here no longer: the WhatsApp account belongs to another user of this server now. The room stays readable."
 )
 
 // Refusals and endings.
@@ -35,7 +38,7 @@ const (
 	textBanned          = "WhatsApp has banned the account, for a while or for good. Open WhatsApp on your phone to see why and what can be done. Do not try again from here before that."
 	textPasskey         = "WhatsApp asks for the account's passkey to link a device, and this bridge cannot give it yet. On your phone, see whether Settings, Account, Passkeys can be turned off; otherwise the account cannot be linked here."
 	textLinkTimeout     = "Nobody used the code in time, and nothing was linked. Start again with `login`."
-	textWrongAccount    = "Another WhatsApp account was linked than the one to be linked again. Nothing goes on here with that link: remove it on that phone (Settings, Linked devices). Use `login` if you want the account in addition."
+	textWrongAccount    = "This is another WhatsApp account than the one to be linked again, so nothing was linked. Scan with the right phone, or use `login` if you want this account in addition."
 	textForeignEndpoint = "This login was made on another network than the one that the server is configured for (a simulated one, or the real one), so it is not used. Ask your administrator."
 	textTooLateChange   = "This message is too old for that: {network} lets messages be edited for some minutes only, and deleted for everybody for some days."
 	textForbidden       = "Only an administrator of the group may do this."

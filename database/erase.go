@@ -71,15 +71,25 @@ func (db *Database) EraseLogin(ctx context.Context, loginID string, rooms []stri
 		if err := db.DeleteSignalStore(ctx, loginID); err != nil {
 			return err
 		}
+		if err := db.DropLogin(ctx, loginID, rooms); err != nil {
+			return err
+		}
+		if _, err := db.Exec(ctx, deleteGhostQuery, loginID); err != nil {
+			return fmt.Errorf("failed to erase a login: %w", err)
+		}
+		return nil
+	})
+}
+
+// DropLogin deletes what waits of a login and what came from its rooms. What the network knows it by stays.
+func (db *Database) DropLogin(ctx context.Context, loginID string, rooms []string) error {
+	return db.DoTxn(ctx, nil, func(ctx context.Context) error {
 		for table, column := range loginTables() {
 			if _, err := db.Exec(ctx, "DELETE FROM "+table+" WHERE "+column+" = $1", loginID); err != nil {
 				return fmt.Errorf("failed to erase a login: %w", err)
 			}
 		}
 		if _, err := db.Exec(ctx, deletePendingQuery, "%"+loginID); err != nil {
-			return fmt.Errorf("failed to erase a login: %w", err)
-		}
-		if _, err := db.Exec(ctx, deleteGhostQuery, loginID); err != nil {
 			return fmt.Errorf("failed to erase a login: %w", err)
 		}
 		for _, room := range rooms {

@@ -26,14 +26,21 @@ const (
 	codeClient = "Chrome (Linux)"
 )
 
+// Admission says whether an account may be linked, once the phone has agreed and before anything is stored: an error keeps what
+// there is of the account as it is, and ends the attempt.
+type Admission func(ctx context.Context, account network.Address) error
+
 // Linker links devices.
 type Linker struct {
 	store *Store
+	admit Admission
 	log   zerolog.Logger
 }
 
-// NewLinker makes a linker whose devices go into store.
-func NewLinker(store *Store, log zerolog.Logger) *Linker { return &Linker{store: store, log: log} }
+// NewLinker makes a linker whose devices go into store, if admit lets them; nil lets all.
+func NewLinker(store *Store, admit Admission, log zerolog.Logger) *Linker {
+	return &Linker{store: store, admit: admit, log: log}
+}
 
 // LinkByQR links by a code that the phone scans, see [network.Linker].
 func (l *Linker) LinkByQR(ctx context.Context) (network.Linking, error) { return l.begin(ctx, ""), nil }
@@ -115,7 +122,7 @@ func (a *linking) show(ctx context.Context, step network.LinkStep) error {
 
 // once links on one connection.
 func (a *linking) once(ctx context.Context) error {
-	device := a.linker.store.newDevice()
+	device := a.linker.store.newDevice(a.linker.admit)
 	lib := a.linker.store.library(device, a.linker.log)
 	incoming := make(chan any, 64)
 	lib.AddEventHandler(func(event any) {
@@ -176,6 +183,9 @@ func (c *codes) take(ctx context.Context, event any) error {
 	case *events.QRScannedWithoutMultidevice:
 		return c.attempt.show(ctx, network.LinkStep{Kind: network.LinkMultidevice})
 	case *events.PairError:
+		if declined := (declinedError{}); errors.As(e.Error, &declined) {
+			return declined.error
+		}
 		return fmt.Errorf("%w: failed to link: %w", network.ErrTemporary, e.Error)
 	case *events.PairPasskeyRequest, *events.PairPasskeyError, *events.PairPasskeyConfirmation:
 		return network.ErrPasskey

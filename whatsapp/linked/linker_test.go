@@ -1,6 +1,8 @@
 package linked
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +17,7 @@ import (
 func TestLinkByQR(t *testing.T) {
 	anna := person("Anna")
 	keys := openStoreOn(t, openDatabase(t))
-	attempt, err := NewLinker(keys, quietLog(t)).LinkByQR(t.Context())
+	attempt, err := NewLinker(keys, nil, quietLog(t)).LinkByQR(t.Context())
 	require.NoError(t, err)
 	defer attempt.Cancel()
 	step, err := attempt.Next(within(t))
@@ -42,7 +44,7 @@ func TestLinkByQR(t *testing.T) {
 
 func TestLinkByCode(t *testing.T) {
 	anna := person("Anna")
-	linker := NewLinker(openStoreOn(t, openDatabase(t)), quietLog(t))
+	linker := NewLinker(openStoreOn(t, openDatabase(t)), nil, quietLog(t))
 	_, err := linker.LinkByCode(t.Context(), "0151 1234")
 	require.ErrorIs(t, err, network.ErrBadIdentifier)
 	attempt, err := linker.LinkByCode(t.Context(), anna.Phone())
@@ -68,7 +70,7 @@ func TestLinkingFails(t *testing.T) {
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			anna := person("Anna")
-			attempt, err := NewLinker(openStoreOn(t, openDatabase(t)), quietLog(t)).LinkByQR(t.Context())
+			attempt, err := NewLinker(openStoreOn(t, openDatabase(t)), nil, quietLog(t)).LinkByQR(t.Context())
 			require.NoError(t, err)
 			defer attempt.Cancel()
 			step, err := attempt.Next(within(t))
@@ -82,8 +84,38 @@ func TestLinkingFails(t *testing.T) {
 	}
 }
 
+// An account that must not be linked here is not: the phone has no new device, and a link that stands goes on.
+func TestLinkingIsDeclined(t *testing.T) {
+	anna, bob := newDevice(t, "Anna"), person("Bob")
+	anna.settle()
+	before := anna.owner.LinkedDevices()
+	reason := errors.New("it is somebody else's")
+	var asked network.Address
+	attempt, err := NewLinker(anna.store, func(_ context.Context, account network.Address) error {
+		asked = account
+		return reason
+	}, quietLog(t)).LinkByQR(t.Context())
+	require.NoError(t, err)
+	defer attempt.Cancel()
+	step, err := attempt.Next(within(t))
+	require.NoError(t, err)
+	_, err = anna.owner.ScanQR(within(t), step.Code)
+	require.Error(t, err, "the phone says that it failed")
+	_, err = attempt.Next(within(t))
+	require.ErrorIs(t, err, reason)
+	require.NotErrorIs(t, err, network.ErrTemporary)
+	require.Equal(t, anna.Self(), asked)
+	require.Equal(t, before, anna.owner.LinkedDevices())
+	id, err := bob.Say(anna.owner.LID(), "still here")
+	require.NoError(t, err)
+	anna.hears(id)
+	anna.Disconnect()
+	anna.open(openStoreOn(t, anna.db), anna.Self())
+	anna.connect()
+}
+
 func TestLinkingIsCancelled(t *testing.T) {
-	attempt, err := NewLinker(openStoreOn(t, openDatabase(t)), quietLog(t)).LinkByQR(t.Context())
+	attempt, err := NewLinker(openStoreOn(t, openDatabase(t)), nil, quietLog(t)).LinkByQR(t.Context())
 	require.NoError(t, err)
 	_, err = attempt.Next(within(t))
 	require.NoError(t, err)

@@ -127,18 +127,19 @@ func (s *Store) adopt(device *store.Device, own *login) {
 	device.Container = &keeper{store: s, own: own}
 }
 
-// newDevice makes keys for a device that is yet to be linked. They are stored when it is.
-func (s *Store) newDevice() *store.Device {
+// newDevice makes keys for a device that is yet to be linked. They are stored when it is, unless admit has something against it.
+func (s *Store) newDevice(admit Admission) *store.Device {
 	device := s.rows.NewDevice()
-	device.Container = &keeper{store: s}
+	device.Container = &keeper{store: s, admit: admit}
 	return device
 }
 
 // keeper stores devices for the library.
 type keeper struct {
 	store *Store
-	// own is nil for a device that is being linked.
-	own *login
+	// own is nil for a device that is being linked, of which admit decides.
+	own   *login
+	admit Admission
 }
 
 var _ store.DeviceContainer = (*keeper)(nil)
@@ -146,7 +147,14 @@ var _ store.DeviceContainer = (*keeper)(nil)
 // errNoLID is a fault of the network: it names linked accounts by their LID.
 var errNoLID = errors.New("the network did not tell the account's LID")
 
-// PutDevice stores a device. One that was just linked takes the place of an earlier device of the same account.
+// declinedError is why an account is not to be linked here.
+type declinedError struct{ error }
+
+// Unwrap is the reason.
+func (e declinedError) Unwrap() error { return e.error }
+
+// PutDevice stores a device. One that was just linked takes the place of an earlier device of the same account; if that must
+// not be, nothing is stored, and the phone is told that linking failed.
 func (k *keeper) PutDevice(ctx context.Context, device *store.Device) error {
 	if k.own != nil {
 		return k.store.rows.PutDevice(ctx, device)
@@ -154,6 +162,11 @@ func (k *keeper) PutDevice(ctx context.Context, device *store.Device) error {
 	self, err := wire.FromJID(network.WhatsApp, device.LID.ToNonAD())
 	if err != nil || self.Kind != network.KindLID {
 		return errors.Join(errNoLID, err)
+	}
+	if k.admit != nil {
+		if err = k.admit(ctx, self); err != nil {
+			return declinedError{err}
+		}
 	}
 	root := k.store.endpoint.Root()
 	now := time.Now().UnixMilli()

@@ -138,7 +138,7 @@ func openStoreOn(t *testing.T, db *database.Database) *Store {
 // linkedBy links a device to somebody's phone and returns its address.
 func linkedBy(t *testing.T, store *Store, owner *meta.Person) network.Address {
 	t.Helper()
-	attempt, err := NewLinker(store, quietLog(t)).LinkByQR(t.Context())
+	attempt, err := NewLinker(store, nil, quietLog(t)).LinkByQR(t.Context())
 	require.NoError(t, err)
 	defer attempt.Cancel()
 	step, err := attempt.Next(within(t))
