@@ -77,6 +77,7 @@ func problems() []problem {
 		{is: network.ErrTooLate, code: "CW-1322", text: textTooLateChange, status: failed, http: http.StatusBadRequest},
 		{is: network.ErrNoPicture, code: "CW-1215", text: textNoPicture, status: failed, http: http.StatusNotFound},
 
+		{is: network.ErrLocked, code: "CW-1609", text: textLocked, status: failed, http: http.StatusForbidden},
 		{is: network.ErrUnlinked, code: "CW-1601", text: textUnlinked, status: failed, http: http.StatusForbidden},
 		{is: network.ErrBanned, code: "CW-1602", text: textBanned, status: failed, http: http.StatusForbidden},
 		{is: network.ErrPasskey, code: "CW-1603", text: textPasskey, status: failed, http: http.StatusForbidden},

@@ -29,6 +29,8 @@ func sentinels() []error {
 		interop.ErrIncomplete, interop.ErrStopped, interop.ErrUserNotAllowed, interop.ErrNoConsent, interop.ErrIdentifierTaken,
 		interop.ErrIdentityMismatch, interop.ErrNotStarted,
 		errLoggedInAlready, errNotAgreed, errNoSuchFlow,
+		network.ErrLocked, network.ErrUnlinked, network.ErrBanned, network.ErrPasskey, network.ErrLinkTimeout, network.ErrWrongAccount,
+		network.ErrForeignEndpoint, errLinkedOff, errLinkedElsewhere,
 		delivery.ErrInboxFull, delivery.ErrDiskLow, delivery.ErrGone, delivery.ErrFlooded, delivery.ErrSlow, delivery.ErrDropped, delivery.ErrSetAside,
 	}
 }

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"maunium.net/go/mautrix/bridgev2/status"
@@ -111,6 +112,9 @@ func refusal(err error, n network.Network) string {
 	text := p.sentence(n)
 	if s := (suspension{}); errors.As(err, &s) {
 		text += " " + textSuspendedUntil(s.until)
+	}
+	if ban := (*network.BanError)(nil); errors.As(err, &ban) {
+		text = strings.TrimSpace(text + " " + textBan(ban.Reason, ban.Until))
 	}
 	return text
 }

@@ -35,7 +35,8 @@ const (
 // Refusals and endings.
 const (
 	textUnlinked        = "Your phone, or WhatsApp itself, has taken this server off the linked devices of your account. Your rooms stay. To go on, use `relogin` (or `login whatsapp-qr`): the rooms continue then."
-	textBanned          = "WhatsApp has banned the account, for a while or for good. Open WhatsApp on your phone to see why and what can be done. Do not try again from here before that."
+	textLocked          = "WhatsApp has taken this server off your account: the account was moved to another phone, or WhatsApp has locked it. Open WhatsApp on your phone first and see whether it works there. If it does, use `relogin` (or `login whatsapp-qr`): your rooms stay and continue then."
+	textBanned          = "WhatsApp has banned the account, for a while or for good. Open WhatsApp on your phone to see why and what can be done. Do not try again from here before that; afterwards use `reconnect`."
 	textPasskey         = "WhatsApp asks for the account's passkey to link a device, and this bridge cannot give it yet. On your phone, see whether Settings, Account, Passkeys can be turned off; otherwise the account cannot be linked here."
 	textLinkTimeout     = "Nobody used the code in time, and nothing was linked. Start again with `login`."
 	textWrongAccount    = "This is another WhatsApp account than the one to be linked again, so nothing was linked. Scan with the right phone, or use `login` if you want this account in addition."
@@ -101,6 +102,18 @@ const (
 	textSeePhone        = "WhatsApp on your phone"
 	textOmitted         = "There was a %s, which this version does not show. See it in WhatsApp on your phone. You are told this once only."
 )
+
+// textBan is what is known of a ban beyond that there is one.
+func textBan(reason string, until time.Time) string {
+	var said []string
+	if reason != "" {
+		said = append(said, "The reason that WhatsApp gives: "+reason+".")
+	}
+	if !until.IsZero() {
+		said = append(said, "It ends at "+until.UTC().Format("2006-01-02 15:04 MST")+".")
+	}
+	return strings.Join(said, " ")
+}
 
 func textLinkedTopic(n network.Network) string {
 	return fmt.Sprintf("Your own %s account, as a linked device. Your server decrypts messages to pass them on.", n.DisplayName())

@@ -146,6 +146,39 @@ func TestTwoLinkedAccounts(t *testing.T) {
 	require.Equal(t, 2, rooms)
 }
 
+// WhatsApp bans the account for a while, or locks it: the user is told why, until when, and what to do.
+func TestLinkedAccountIsBanned(t *testing.T) {
+	w := newWorld(t, withoutHistory())
+	alice := newLinked(w)
+	anna := w.Phone("+4915130000010", "Anna")
+	anna.WritesTo(alice, "before")
+	room := alice.WaitForRoom(anna)
+	room.WaitForMessage(anna, "before")
+	turnedAway := func(params map[string]string) *meta.FaultHandle {
+		fault := w.net.Fault(meta.Fault{Kind: meta.FaultLogin, Match: meta.Match{Account: alice.phone.Phone()}, Params: params})
+		w.net.DropConnections(alice.phone.LinkedDevices()[0].JID, "close")
+		return fault
+	}
+
+	alice.Command("help")
+	ban := turnedAway(map[string]string{"reason": "402", "code": "101", "expire": "7200"})
+	alice.WaitForNotice("banned the account", "do not have you in their address books", "it ends at", "reconnect")
+	ban.Remove()
+	alice.Command("reconnect")
+	alice.waitConnected(alice.phone)
+	anna.WritesTo(alice, "after the ban")
+	room.WaitForMessage(anna, "after the ban")
+
+	alice.Command("help")
+	lock := turnedAway(map[string]string{"reason": "403"})
+	alice.WaitForNotice("another phone", "locked", "relogin")
+	lock.Remove()
+	alice.Command("relogin whatsapp-lid-" + alice.phone.lidDigits() + " whatsapp-qr")
+	alice.ScansWith(alice.phone)
+	anna.WritesTo(alice, "after the lock")
+	room.WaitForMessage(anna, "after the lock")
+}
+
 // WhatsApp demands what the bridge cannot give: the user is told so plainly, and what can be done.
 func TestLinkedLoginRefusals(t *testing.T) {
 	w := newWorld(t, withoutHistory())

@@ -2,6 +2,7 @@ package network
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -55,6 +56,8 @@ var (
 
 	// ErrUnlinked: the phone took this device off the account, or the network did; linking again helps.
 	ErrUnlinked = errors.New("the device was unlinked")
+	// ErrLocked: the network has ended the link because the account was moved to another phone, or is locked. It wraps [ErrUnlinked].
+	ErrLocked = fmt.Errorf("%w: it has another phone, or is locked", ErrUnlinked)
 	// ErrBanned: the network has banned the account, for a while or for good; see [BanError].
 	ErrBanned = errors.New("the account is banned")
 	// ErrPasskey: the network wants a passkey to link a device, which cannot be given here.
@@ -89,8 +92,8 @@ var (
 type BanError struct {
 	// Reason is the network's, in plain words; empty if it gives none.
 	Reason string
-	// For is how long the ban lasts from now, zero if it is for good or not known.
-	For time.Duration
+	// Until is when the ban ends, the zero time if it is for good or not known.
+	Until time.Time
 }
 
 // Error implements error.

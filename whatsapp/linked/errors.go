@@ -87,14 +87,18 @@ func ended(reason events.ConnectFailureReason) error {
 	case events.ConnectFailureUnknownLogout:
 		return &network.BanError{}
 	case events.ConnectFailureMainDeviceGone:
-		return fmt.Errorf("%w: the account has another phone now, or is locked", network.ErrUnlinked)
+		return network.ErrLocked
 	}
 	return network.ErrUnlinked
 }
 
 // banned is a ban for some time.
 func banned(ban *events.TemporaryBan) error {
-	return &network.BanError{Reason: banReason(ban.Code), For: ban.Expire}
+	answer := &network.BanError{Reason: banReason(ban.Code)}
+	if ban.Expire > 0 {
+		answer.Until = time.Now().Add(ban.Expire)
+	}
+	return answer
 }
 
 func banReason(code events.TempBanReason) string {

@@ -146,8 +146,19 @@ func TestOutdatedVersion(t *testing.T) {
 	require.ErrorIs(t, refused.Err, network.ErrOutdated)
 }
 
+// So it is while linking.
+func TestOutdatedVersionAtLinking(t *testing.T) {
+	keys := openStoreOn(t, openDatabase(t))
+	keys.version = store.WAVersionContainer{2, 3000, 1}
+	fault := simulated.Fault(meta.Fault{Kind: meta.FaultOutdated})
+	defer fault.Remove()
+	anna := person("Anna")
+	require.Equal(t, addressOf(t, anna), linkedBy(t, keys, anna))
+	require.Positive(t, fault.Struck())
+}
+
 func TestBans(t *testing.T) {
-	for reason, want := range map[string]error{"402": network.ErrBanned, "406": network.ErrBanned, "403": network.ErrUnlinked, "401": network.ErrUnlinked} {
+	for reason, want := range map[string]error{"402": network.ErrBanned, "406": network.ErrBanned, "403": network.ErrLocked, "401": network.ErrUnlinked} {
 		t.Run(reason, func(t *testing.T) {
 			anna := newDevice(t, "Anna")
 			anna.Disconnect()
@@ -162,7 +173,7 @@ func TestBans(t *testing.T) {
 			if reason == "402" {
 				var ban *network.BanError
 				require.ErrorAs(t, refused.Err, &ban)
-				require.Equal(t, time.Hour, ban.For)
+				require.WithinDuration(t, time.Now().Add(time.Hour), ban.Until, patience)
 				require.NotEmpty(t, ban.Reason)
 			}
 		})
