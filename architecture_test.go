@@ -111,7 +111,7 @@ func TestOnlyConvertStartsProcesses(t *testing.T) {
 
 // besides says whether a package stands next to the house: simulators, commands, end-to-end tests, conformance suites.
 func besides(pkg string) bool {
-	return slices.Contains([]string{"simulator", "cmd", "e2e"}, top(pkg)) || pkg == "network/networktest" || pkg == "wire/wiretest"
+	return slices.Contains([]string{"simulator", "cmd", "e2e"}, top(pkg)) || strings.HasSuffix(pkg, "test")
 }
 
 func top(pkg string) string {

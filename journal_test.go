@@ -2,10 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"database/sql"
-	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,6 +14,7 @@ import (
 	mxid "maunium.net/go/mautrix/id"
 
 	"causeway/database"
+	"causeway/database/databasetest"
 	"causeway/delivery"
 	"causeway/network"
 )
@@ -29,22 +26,23 @@ func TestJournal(t *testing.T) {
 	scripts, err := filepath.Glob(filepath.Join("testdata", "journal", "*.txtar"))
 	require.NoError(t, err)
 	require.NotEmpty(t, scripts)
-	for _, script := range scripts { // one after the other: the library looks for tables in all schemas of a server
+	for _, script := range scripts {
 		t.Run("sqlite", func(t *testing.T) {
-			runJournalScript(t, script, "sqlite3-fk-wal-fullsync", "file:causeway.db?_txlock=immediate")
+			// each script's database lies in the script's own folder
+			runJournalScript(t, script, databasetest.Place{Driver: "sqlite3-fk-wal-fullsync", URI: "file:causeway.db?_txlock=immediate"})
 		})
-		if address := os.Getenv("CAUSEWAY_TEST_POSTGRES"); address != "" {
-			t.Run("postgres", func(t *testing.T) { runJournalScript(t, script, "pgx", newSchema(t, address)) })
+		if place, ok := databasetest.Postgres(t); ok {
+			t.Run("postgres", func(t *testing.T) { runJournalScript(t, script, place) })
 		}
 	}
 }
 
-func runJournalScript(t *testing.T, script, driver, uri string) {
+func runJournalScript(t *testing.T, script string, place databasetest.Place) {
 	testscript.Run(t, testscript.Params{
 		Files: []string{script},
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("DRIVER", driver)
-			env.Setenv("URI", uri)
+			env.Setenv("DRIVER", place.Driver)
+			env.Setenv("URI", place.URI)
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -73,25 +71,6 @@ func runJournalScript(t *testing.T, script, driver, uri string) {
 			},
 		},
 	})
-}
-
-func newSchema(t *testing.T, address string) string {
-	schema := "test_" + strings.ToLower(rand.Text())
-	admin, err := sql.Open("pgx", address)
-	require.NoError(t, err)
-	_, err = admin.ExecContext(t.Context(), "CREATE SCHEMA "+schema)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		_, err := admin.ExecContext(context.Background(), "DROP SCHEMA "+schema+" CASCADE")
-		require.NoError(t, err)
-		require.NoError(t, admin.Close())
-	})
-	u, err := url.Parse(address)
-	require.NoError(t, err)
-	query := u.Query()
-	query.Set("search_path", schema)
-	u.RawQuery = query.Encode()
-	return u.String()
 }
 
 func connect(ts *testscript.TestScript) *dbutil.Database {

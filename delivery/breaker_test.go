@@ -74,7 +74,7 @@ func TestAnEventThatEndsTheProcessBecomesAPlaceholderAndCanBeBroughtBack(t *test
 			}
 			delete(bridge.rows, text(anna, "BAD", "").Message.ID.String())
 		})
-		ledger, err := OpenLedger(t.Context(), Options{DB: database.New(on.open(t)), SecretFile: filepath.Join(on.dir, "secret"), LockFile: filepath.Join(on.dir, "lock")})
+		ledger, err := OpenLedger(t.Context(), Options{DB: database.New(on.place.Open(t)), SecretFile: filepath.Join(on.dir, "secret"), LockFile: filepath.Join(on.dir, "lock")})
 		require.NoError(t, err)
 		running, err := ledger.Running(t.Context())
 		require.NoError(t, err)
@@ -114,7 +114,7 @@ func TestAnOutageIsNoDeath(t *testing.T) {
 			until(t, func() bool { return tries.Load() > tried+2 })
 			p.Stop(t.Context())
 			require.NoError(t, p.db.Close())
-			after, err := database.New(on.open(t)).Journal("").InboxByState(t.Context(), database.InboxRetry, 1)
+			after, err := database.New(on.place.Open(t)).Journal("").InboxByState(t.Context(), database.InboxRetry, 1)
 			require.NoError(t, err)
 			require.Len(t, after, 1)
 			require.Zero(t, after[0].Deaths)
@@ -178,7 +178,7 @@ func TestALostSecretIsNoEnd(t *testing.T) {
 
 func TestTheLedgerNeedsAJournalOfThisVersion(t *testing.T) {
 	onDisks(t, func(t *testing.T, on disk) {
-		_, err := OpenLedger(t.Context(), Options{DB: database.New(on.open(t))})
+		_, err := OpenLedger(t.Context(), Options{DB: database.New(on.place.Open(t))})
 		require.True(t, errors.Is(err, ErrNotCurrent))
 	})
 }

@@ -78,7 +78,7 @@ func startProgram(t *testing.T, on disk, hs *homeserver.Server, port uint16, cli
 
 func newProgram(t *testing.T, on disk, address string, port uint16, client network.Client, logs ...io.Writer) *program {
 	log := zerolog.New(io.MultiWriter(logs...))
-	p := &program{db: on.open(t), network: &playedNetwork{client: client}}
+	p := &program{db: on.place.Open(t), network: &playedNetwork{client: client}}
 	inner := matrix.NewConnector(config(address, port))
 	p.bridge = bridgev2.NewBridge("", p.db, log, &inner.Config.Bridge, inner, p.network, commands.NewProcessor)
 	p.Delivery = New(Options{
@@ -291,7 +291,7 @@ func TestBridgev2StopsInOrder(t *testing.T) {
 		began := time.Now()
 		p.bridge.Stop()
 		require.Less(t, time.Since(began), stopTime)
-		db := database.New(on.open(t))
+		db := database.New(on.place.Open(t))
 		instance, err := db.Journal("").Instance(context.Background())
 		require.NoError(t, err)
 		require.True(t, instance.CleanStop)
@@ -305,7 +305,7 @@ func TestUnsafeSettingsAreRefusedAllAtOnce(t *testing.T) {
 		port := freePort(t)
 		unsafe := config(newHomeserver(t, port).URL(), 0)
 		unsafe.Homeserver.Websocket, unsafe.AppService.AsyncTransactions, unsafe.Bridge.AsyncEvents = true, true, true
-		db := on.open(t)
+		db := on.place.Open(t)
 		inner := matrix.NewConnector(unsafe)
 		bridgev2.NewBridge("", db, zerolog.Nop(), &unsafe.Bridge, inner, &playedNetwork{}, commands.NewProcessor)
 		_, err := Install(New(Options{DB: database.New(db)}), inner)

@@ -24,6 +24,7 @@ import (
 	"maunium.net/go/mautrix/id"
 
 	"causeway/database"
+	"causeway/database/databasetest"
 	"causeway/failpoint"
 	"causeway/network"
 	"causeway/simulator/homeserver"
@@ -142,9 +143,7 @@ func TestCrashProgram(t *testing.T) {
 	}
 	port, err := strconv.ParseUint(os.Getenv(envPort), 10, 16)
 	require.NoError(t, err)
-	on := disk{dir: dir, open: func(t *testing.T) *dbutil.Database {
-		return openDatabase(t, "sqlite3-fk-wal-fullsync", "file:"+filepath.Join(dir, "test.db")+"?_txlock=immediate")
-	}}
+	on := disk{dir: dir, place: databasetest.SQLite(dir)}
 	conn, err := net.Dial("tcp", os.Getenv(envNet))
 	require.NoError(t, err)
 	client := &wireClient{playedClient: newClient(), out: json.NewEncoder(conn), answers: make(chan string, 1)}
@@ -274,7 +273,7 @@ func dieAgainAndAgain(t *testing.T, point string, env ...string) (room string, h
 		hs.ForgetTransactions()
 	}
 	require.Positive(t, kills, "the point was never reached")
-	db := database.New(openDatabase(t, "sqlite3-fk-wal-fullsync", "file:"+filepath.Join(dir, "test.db")))
+	db := database.New(databasetest.SQLite(dir).Open(t))
 	runProgram(t, "", env, func() bool { return allSaid() && hs.Pushes("causeway").Waiting == 0 && nothingWaits(t, db.Journal("")) }, func() any {
 		inbox, err := db.Journal("").InboxByState(t.Context(), database.InboxNew, 100)
 		outbox, err2 := db.Journal("").OutboxLanes(t.Context())

@@ -3,13 +3,13 @@ package delivery
 import (
 	"context"
 	"errors"
-	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.mau.fi/util/dbutil"
+
+	"causeway/database/databasetest"
 
 	"causeway/database"
 )
@@ -130,20 +130,12 @@ func TestPayloadsOpenForTheirRowOnly(t *testing.T) {
 }
 
 func TestADatabaseThatForgetsIsRefused(t *testing.T) {
-	dir := t.TempDir()
-	forgets := disk{dir: dir, open: func(t *testing.T) *dbutil.Database {
-		return openDatabase(t, "sqlite3-fk-wal", "file:"+filepath.Join(dir, "test.db")+"?_txlock=immediate")
-	}}
+	forgets := disk{dir: t.TempDir(), place: databasetest.SQLite(t.TempDir())}
+	forgets.place.Driver = "sqlite3-fk-wal"
 	require.ErrorContains(t, newProcess(t, forgets, newBridge()).Open(t.Context()), "sqlite3-fk-wal-fullsync")
-	if address := os.Getenv("CAUSEWAY_TEST_POSTGRES"); address != "" {
-		forgets.open = func(t *testing.T) *dbutil.Database {
-			u, err := url.Parse(newSchema(t, address))
-			require.NoError(t, err)
-			query := u.Query()
-			query.Set("synchronous_commit", "off")
-			u.RawQuery = query.Encode()
-			return openDatabase(t, "pgx", u.String())
-		}
+	if place, ok := databasetest.Postgres(t); ok {
+		forgets.place = place
+		forgets.place.URI += "&synchronous_commit=off"
 		require.ErrorContains(t, newProcess(t, forgets, newBridge()).Open(t.Context()), "synchronous_commit")
 	}
 }

@@ -3,11 +3,8 @@ package delivery
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,16 +12,15 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 	"go.mau.fi/util/dbutil"
-	_ "go.mau.fi/util/dbutil/litestream"
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/networkid"
 	"maunium.net/go/mautrix/id"
 
 	"causeway/database"
+	"causeway/database/databasetest"
 	"causeway/network"
 )
 
@@ -33,50 +29,12 @@ const patience = 20 * time.Second
 
 // disk is what outlives a process: a database, and the files beside it.
 type disk struct {
-	dir  string
-	open func(t *testing.T) *dbutil.Database
+	dir   string
+	place databasetest.Place
 }
 
 func onDisks(t *testing.T, test func(t *testing.T, d disk)) {
-	t.Run("sqlite", func(t *testing.T) {
-		dir := t.TempDir()
-		path := (&url.URL{Path: filepath.Join(dir, "test.db")}).EscapedPath()
-		test(t, disk{dir: dir, open: func(t *testing.T) *dbutil.Database {
-			return openDatabase(t, "sqlite3-fk-wal-fullsync", "file:"+path+"?_txlock=immediate")
-		}})
-	})
-	if address := os.Getenv("CAUSEWAY_TEST_POSTGRES"); address != "" {
-		t.Run("postgres", func(t *testing.T) {
-			schema := newSchema(t, address)
-			test(t, disk{dir: t.TempDir(), open: func(t *testing.T) *dbutil.Database { return openDatabase(t, "pgx", schema) }})
-		})
-	}
-}
-
-func openDatabase(t *testing.T, driver, uri string) *dbutil.Database {
-	db, err := dbutil.NewWithDialect(uri, driver)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
-	return db
-}
-
-func newSchema(t *testing.T, address string) string {
-	schema := "test_" + strings.ToLower(rand.Text())
-	admin, err := sql.Open("pgx", address)
-	require.NoError(t, err)
-	_, err = admin.ExecContext(t.Context(), "CREATE SCHEMA "+schema)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		_, err := admin.ExecContext(context.Background(), "DROP SCHEMA "+schema+" CASCADE")
-		require.NoError(t, err)
-		require.NoError(t, admin.Close())
-	})
-	u, err := url.Parse(address)
-	require.NoError(t, err)
-	query := u.Query()
-	query.Set("search_path", schema)
-	u.RawQuery = query.Encode()
-	return u.String()
+	databasetest.Each(t, func(t *testing.T, place databasetest.Place) { test(t, disk{dir: t.TempDir(), place: place}) })
 }
 
 var quick = Timing{
@@ -93,7 +51,7 @@ type process struct {
 }
 
 func newProcess(t *testing.T, on disk, bridge *playedBridge, change ...func(*Options)) *process {
-	raw := on.open(t)
+	raw := on.place.Open(t)
 	p := &process{db: raw, exits: make(chan error, 4)}
 	options := Options{
 		DB: database.New(raw), Bridge: bridge, Timing: quick, Log: zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.Disabled),

@@ -2,13 +2,9 @@ package crash
 
 import (
 	"context"
-	"crypto/rand"
-	"database/sql"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"causeway/database/databasetest"
 	"causeway/e2e/child"
 	"causeway/e2e/stage"
 	"causeway/simulator/homeserver"
@@ -66,22 +63,11 @@ func benchDatabase(b *testing.B, kind string) string {
 	if kind == "sqlite" {
 		return ""
 	}
-	address, err := url.Parse(os.Getenv("CAUSEWAY_TEST_POSTGRES"))
-	require.NoError(b, err)
-	if address.Host == "" {
-		b.Skip("needs a PostgreSQL server at CAUSEWAY_TEST_POSTGRES")
+	place, ok := databasetest.Postgres(b)
+	if !ok {
+		b.Skipf("needs a PostgreSQL server at %s", databasetest.PostgresEnv)
 	}
-	admin, err := sql.Open("pgx", address.String())
-	require.NoError(b, err)
-	name := "bench_" + strings.ToLower(rand.Text())
-	_, err = admin.ExecContext(b.Context(), "CREATE DATABASE "+name)
-	require.NoError(b, err)
-	b.Cleanup(func() {
-		_, err := admin.ExecContext(context.Background(), "DROP DATABASE "+name)
-		require.NoError(b, errors.Join(err, admin.Close()))
-	})
-	address.Path = "/" + name
-	return address.String()
+	return place.URI
 }
 
 // compare sends b.N messages through each of two bridges, in turns.

@@ -2,25 +2,18 @@ package linked
 
 import (
 	"context"
-	"crypto/rand"
-	"database/sql"
 	"fmt"
-	"net/url"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib"
-	_ "github.com/mattn/go-sqlite3" // the drivers of the stores
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
-	"go.mau.fi/util/dbutil"
 
 	"causeway/database"
+	"causeway/database/databasetest"
 	"causeway/network"
 	"causeway/simulator/meta"
 	"causeway/wire"
@@ -84,48 +77,24 @@ func endpoint() wire.Endpoint {
 
 // openDatabase is an empty SQLite database with the newest schema.
 func openDatabase(t *testing.T) *database.Database {
-	t.Helper()
-	path := (&url.URL{Path: filepath.Join(t.TempDir(), "test.db")}).EscapedPath()
-	raw, err := sql.Open("sqlite3", "file:"+path+"?_foreign_keys=on&_journal_mode=WAL&_txlock=immediate&_busy_timeout=10000")
-	require.NoError(t, err)
-	return upgraded(t, raw, "sqlite3")
+	return upgraded(t, databasetest.SQLite(t.TempDir()))
 }
 
-func upgraded(t *testing.T, raw *sql.DB, dialect string) *database.Database {
-	t.Helper()
-	t.Cleanup(func() { _ = raw.Close() })
-	wrapped, err := dbutil.NewWithDB(raw, dialect)
-	require.NoError(t, err)
-	db := database.New(wrapped)
-	require.NoError(t, db.Upgrade(t.Context()))
-	return db
-}
-
-// openPostgres is an empty PostgreSQL schema with the newest schema in it.
+// openPostgres is the same on PostgreSQL.
 func openPostgres(t *testing.T) *database.Database {
 	t.Helper()
-	address := os.Getenv("CAUSEWAY_TEST_POSTGRES")
-	if address == "" {
-		t.Skip("CAUSEWAY_TEST_POSTGRES names no database")
+	place, ok := databasetest.Postgres(t)
+	if !ok {
+		t.Skipf("needs a PostgreSQL server at %s", databasetest.PostgresEnv)
 	}
-	schema := "linked_" + strings.ToLower(rand.Text())
-	admin, err := sql.Open("pgx", address)
-	require.NoError(t, err)
-	_, err = admin.ExecContext(t.Context(), "CREATE SCHEMA "+schema)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		_, err := admin.ExecContext(context.Background(), "DROP SCHEMA "+schema+" CASCADE")
-		require.NoError(t, err)
-		require.NoError(t, admin.Close())
-	})
-	u, err := url.Parse(address)
-	require.NoError(t, err)
-	query := u.Query()
-	query.Set("search_path", schema)
-	u.RawQuery = query.Encode()
-	raw, err := sql.Open("pgx", u.String())
-	require.NoError(t, err)
-	return upgraded(t, raw, "pgx")
+	return upgraded(t, place)
+}
+
+func upgraded(t *testing.T, place databasetest.Place) *database.Database {
+	t.Helper()
+	db := database.New(place.Open(t))
+	require.NoError(t, db.Upgrade(t.Context()))
+	return db
 }
 
 func openStoreOn(t *testing.T, db *database.Database) *Store {
