@@ -1,6 +1,7 @@
 package homeserver
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
@@ -38,17 +39,25 @@ mscs: {mscs: [], database: {connection_string: "file:DIR/mscs.db"}}
 logging: [{type: std, level: warn}]
 `
 
-func writeConfig(dir string, registrations []string) (path string, err error) {
+// dendrite is the command that runs Dendrite with its data in a folder.
+func dendrite(ctx context.Context, dir string, port int, registrations []string) ([]string, error) {
+	binary, err := Binary(ctx)
+	if err != nil {
+		return nil, err
+	}
 	text := strings.NewReplacer(
 		"DIR", dir,
 		"REGISTRATIONS", strings.Join(registrations, ", "),
 		"SECRET", sharedSecret,
 	).Replace(config)
-	path = filepath.Join(dir, "dendrite.yaml")
+	path := filepath.Join(dir, "dendrite.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		return "", fmt.Errorf("failed to write the homeserver's configuration: %w", err)
+		return nil, fmt.Errorf("failed to write the homeserver's configuration: %w", err)
 	}
-	return path, writeSigningKey(filepath.Join(dir, "matrix_key.pem"))
+	if err := writeSigningKey(filepath.Join(dir, "matrix_key.pem")); err != nil {
+		return nil, err
+	}
+	return []string{binary, "-config", path, "-http-bind-address", fmt.Sprintf("127.0.0.1:%d", port)}, nil
 }
 
 // writeSigningKey writes a fresh key as Dendrite reads it: the Ed25519 seed in a PEM block

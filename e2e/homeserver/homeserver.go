@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	startLimit = 30 * time.Second
+	startLimit = 60 * time.Second
 	stopLimit  = 10 * time.Second
 	pollEvery  = 20 * time.Millisecond
 )
@@ -38,18 +38,18 @@ type Options struct {
 	Port int
 }
 
-// Start runs Dendrite and waits until it answers. Its data lives in a fresh folder, on
+// Complete says whether the homeserver pushes all that a bridge wants to know: Dendrite keeps redactions, typing and
+// receipts to itself, and announces an old version of the specification.
+func Complete() bool { return os.Getenv(SynapseEnv) != "" }
+
+// Start runs Dendrite, or Synapse where [SynapseEnv] names it, and waits until it answers. Its data lives in a fresh folder, on
 // /dev/shm where there is one, which [Server.Stop] removes. The child dies with this process.
 func Start(ctx context.Context, options Options) (*Server, error) {
-	binary, err := Binary(ctx)
-	if err != nil {
-		return nil, err
-	}
 	dir, err := os.MkdirTemp(memory(), "causeway-homeserver-")
 	if err != nil {
 		return nil, fmt.Errorf("failed to make the homeserver's folder: %w", err)
 	}
-	server, err := start(ctx, binary, dir, options)
+	server, err := start(ctx, dir, options)
 	if err != nil {
 		os.RemoveAll(dir)
 		return nil, err
@@ -57,28 +57,36 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	return server, nil
 }
 
-func start(ctx context.Context, binary, dir string, options Options) (*Server, error) {
-	configPath, err := writeConfig(dir, options.Registrations)
-	if err != nil {
-		return nil, err
-	}
+func start(ctx context.Context, dir string, options Options) (*Server, error) {
 	port := options.Port
 	if port == 0 {
+		var err error
 		if port, err = child.FreePort(); err != nil {
 			return nil, err
 		}
 	}
-	address := fmt.Sprintf("127.0.0.1:%d", port)
-	process, err := child.Start(dir, "homeserver", binary, "-config", configPath, "-http-bind-address", address)
+	command, err := command(ctx, dir, port, options.Registrations)
 	if err != nil {
 		return nil, err
 	}
-	server := &Server{URL: "http://" + address, dir: dir, process: process}
+	process, err := child.Start(dir, "homeserver", command[0], command[1:]...)
+	if err != nil {
+		return nil, err
+	}
+	server := &Server{URL: fmt.Sprintf("http://127.0.0.1:%d", port), dir: dir, process: process}
 	if err := server.awaitReady(ctx); err != nil {
 		process.Kill()
 		return nil, fmt.Errorf("%w\n%s", err, process.Tail())
 	}
 	return server, nil
+}
+
+// command is how to run the homeserver with its data in a folder.
+func command(ctx context.Context, dir string, port int, registrations []string) ([]string, error) {
+	if python := os.Getenv(SynapseEnv); python != "" {
+		return synapse(python, dir, port, registrations)
+	}
+	return dendrite(ctx, dir, port, registrations)
 }
 
 // memory is the folder of the memory file system, empty (the system's temporary folder) if there is none.

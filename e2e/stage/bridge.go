@@ -14,6 +14,7 @@ import (
 	"maunium.net/go/mautrix/appservice"
 
 	"causeway/e2e/child"
+	"causeway/e2e/homeserver"
 )
 
 const (
@@ -113,8 +114,10 @@ func (b *Bridge) Launch(environment ...string) (*child.Process, error) {
 }
 
 func (b *Bridge) launch(environment, arguments []string) (*child.Process, error) {
-	// The test homeserver announces an old version of the specification, hence the flag.
-	return child.StartWith(environment, b.Dir, "bridge", b.binary, append([]string{"--ignore-unsupported-server"}, arguments...)...)
+	if !homeserver.Complete() {
+		arguments = append([]string{"--ignore-unsupported-server"}, arguments...)
+	}
+	return child.StartWith(environment, b.Dir, "bridge", b.binary, arguments...)
 }
 
 // Ready says whether a launched bridge has come up. It reads the log and not the bridge's own ready page,

@@ -57,7 +57,7 @@ type Stage struct {
 	// BotID is the Matrix account of the bridge's bot.
 	BotID string
 
-	standIn      *standin.StandIn
+	standIn      *standin.StandIn // nil where the homeserver needs none
 	registration *appservice.Registration
 	puppetToken  string
 	puppetPath   string
@@ -128,6 +128,9 @@ func (s *Stage) start(ctx context.Context, options Options) (err error) {
 	if err = s.Bridge.Start(ctx); err != nil {
 		return err
 	}
+	if homeserver.Complete() {
+		return nil
+	}
 	s.standIn = standin.Start(standin.Options{
 		Homeserver: s.Homeserver.URL, PuppetToken: s.puppetToken,
 		Bridge: s.Bridge.URL, BridgeToken: s.registration.ServerToken, Log: options.Log,
@@ -135,14 +138,16 @@ func (s *Stage) start(ctx context.Context, options Options) (err error) {
 	return nil
 }
 
-// Join registers a Matrix user, opens a client for them and has the stand-in watch them.
+// Join registers a Matrix user, opens a client for them and has the stand-in, where there is one, watch them.
 func (s *Stage) Join(ctx context.Context, localpart, password string) (*client.Client, error) {
 	matrix, err := s.Homeserver.Register(ctx, localpart, password)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.standIn.Watch(ctx, matrix.UserID.String()); err != nil {
-		return nil, err
+	if s.standIn != nil {
+		if err := s.standIn.Watch(ctx, matrix.UserID.String()); err != nil {
+			return nil, err
+		}
 	}
 	return client.Open(ctx, matrix)
 }
