@@ -58,6 +58,9 @@ func (c *Client) handle(ctx context.Context, e network.Event) error {
 	}
 	switch e := e.(type) {
 	case network.MessageEvent:
+		if err := c.changeOpened(ctx, e.Message); err != nil {
+			return err
+		}
 		return c.messageArrived(ctx, e)
 	case network.ReceiptEvent:
 		return c.receiptArrived(ctx, e)
@@ -144,6 +147,24 @@ func (c *Client) convertQuietly(
 		return nil, bridgev2.ErrIgnoringRemoteEvent
 	}
 	return converted, nil
+}
+
+// changeOpened takes the placeholder out of the room that stood for a change while it could not be opened. A message takes
+// its placeholder's place; a change is shown elsewhere.
+func (c *Client) changeOpened(ctx context.Context, msg network.Message) error {
+	switch msg.Content.(type) {
+	case network.Reaction, network.Edit, network.Vote, network.Remove:
+	default:
+		return nil
+	}
+	stood, err := c.connector.bridge.DB.Message.GetFirstPartByID(ctx, puppet.LoginID(c.self), portal.MessageID(msg.ID))
+	if err != nil {
+		return fmt.Errorf("%w: failed to look for a placeholder: %w", bridgev2.ErrDatabaseError, err)
+	}
+	if stood == nil || !portal.IsPlaceholder(stood) {
+		return nil
+	}
+	return c.removalArrived(ctx, msg, network.Remove{Target: msg.ID})
 }
 
 // upserter says what to do with a message whose id is known.

@@ -71,6 +71,14 @@ const (
 	openOverdueInboxQuery = `UPDATE cw_inbox SET state = 'new' WHERE bridge_id = $1 AND state = 'held' AND hold_until < $2`
 	unsettledInboxQuery   = `SELECT EXISTS (SELECT 1 FROM cw_inbox
 		WHERE bridge_id = $1 AND chat_id = $2 AND receiver = $3 AND state IN ('new', 'retry') AND (epoch <> $4 OR attempts > 0))`
+	// What did not open at first is known by where it came first; lanes are in order, so that what is before a row is not still to come.
+	inboxOvertakenQuery = `SELECT EXISTS (SELECT 1 FROM cw_inbox came JOIN cw_inbox later ON later.bridge_id = came.bridge_id
+		AND later.login_id = came.login_id AND later.chat_id = came.chat_id AND later.sender_id = came.sender_id
+		WHERE came.bridge_id = $1 AND came.login_id = $2 AND came.chat_id = $3 AND came.sender_id = $4 AND came.remote_id = $5
+		AND came.kind = 'undecryptable' AND later.kind = $6 AND later.target_id = $7 AND later.seq < $8
+		AND later.state IN ('new', 'retry', 'done') AND later.error_class <> 'dropped'
+		AND came.seq < COALESCE((SELECT seq FROM cw_inbox WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND sender_id = $4
+			AND remote_id = later.remote_id AND kind = 'undecryptable'), later.seq))`
 	inboxByStateQuery = `SELECT ` + inboxColumns + ` FROM cw_inbox WHERE bridge_id = $1 AND state = $2 ORDER BY seq LIMIT $3`
 )
 
@@ -80,6 +88,16 @@ func (j *Journal) InboxUnsettled(ctx context.Context, lane InboxLane, epoch int6
 		return false, fmt.Errorf("failed to look for unsettled inbox rows: %w", err)
 	}
 	return unsettled, nil
+}
+
+// InboxOvertaken says whether a change could not be opened when it came, and a later one of the same kind by the same sender
+// to the same message was before it when it was sent again.
+func (j *Journal) InboxOvertaken(ctx context.Context, r InboxRow) (overtaken bool, err error) {
+	err = j.db.QueryRow(ctx, inboxOvertakenQuery, j.bridgeID, r.Login, r.Chat, r.Sender, r.RemoteID, r.Kind, r.Target, r.Seq).Scan(&overtaken)
+	if err != nil {
+		return false, fmt.Errorf("failed to look for what has overtaken an inbox row: %w", err)
+	}
+	return overtaken, nil
 }
 
 // AddInbox stores an event. It returns false if its identity is known already, in whatever state.

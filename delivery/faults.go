@@ -70,7 +70,7 @@ const (
 func Classes() []string {
 	return []string{
 		string(faultTransient), string(faultCredentials), string(faultRefused), string(faultTooLarge), string(faultOurs), string(faultGone),
-		string(faultUnreadable), string(faultDeadly), endPlaceholder, endRepeat, endIgnored, endDropped,
+		string(faultUnreadable), string(faultDeadly), endPlaceholder, endRepeat, endIgnored, endOvertaken, endDropped,
 	}
 }
 

@@ -58,6 +58,53 @@ func TestARowIsPartOfTheTransactionThatOpensItsEvent(t *testing.T) {
 	})
 }
 
+// What did not open when it came has its place there, however late it is sent again.
+func TestAChangeThatIsSentAgainDoesNotUndoALaterOne(t *testing.T) {
+	closed := func(id string) network.MessageEvent {
+		e := text(anna, id, "")
+		e.Message.Content = network.Undecryptable{}
+		return e
+	}
+	reaction := func(id, emoji string) network.MessageEvent {
+		e := text(anna, id, "")
+		e.Message.Content = network.Reaction{Target: text(anna, "T", "").Message.ID, Emoji: emoji}
+		return e
+	}
+	for name, c := range map[string]struct {
+		comes []network.Event
+		// effects are what reaches the room besides the target and the placeholders, in order.
+		effects []string
+	}{
+		"the later opened at once":        {[]network.Event{closed("A"), reaction("B", ""), reaction("A", "👍")}, []string{"B ", "A withdrawn"}},
+		"both were sent again, in order":  {[]network.Event{closed("A"), closed("B"), reaction("A", "👍"), reaction("B", "")}, []string{"A 👍", "B "}},
+		"both were sent again, the other": {[]network.Event{closed("A"), closed("B"), reaction("B", ""), reaction("A", "👍")}, []string{"B ", "A withdrawn"}},
+		"nothing else came":               {[]network.Event{closed("A"), reaction("A", "👍")}, []string{"A 👍"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onDisks(t, func(t *testing.T, on disk) {
+				bridge := newBridge()
+				var effects []string
+				bridge.ignores = func(e network.Event) bool {
+					message := e.(network.MessageEvent).Message
+					switch content := message.Content.(type) {
+					case network.Reaction:
+						effects = append(effects, message.ID.ID+" "+content.Emoji)
+					case network.Remove:
+						require.Equal(t, message.ID, content.Target)
+						effects = append(effects, message.ID.ID+" withdrawn")
+					}
+					return false
+				}
+				p := launch(t, on, bridge)
+				take(t, p, append([]network.Event{text(anna, "T", "one")}, c.comes...)...)
+				until(t, func() bool { return p.inboxStates(t)[database.InboxDone] == 1+len(c.comes) })
+				p.Stop(t.Context())
+				require.Equal(t, c.effects, effects)
+			})
+		})
+	}
+}
+
 func TestNobodyCanSuppressTheMessageOfAnother(t *testing.T) {
 	onDisks(t, func(t *testing.T, on disk) {
 		bridge := newBridge()

@@ -22,6 +22,8 @@ const (
 	endIgnored = "ignored"
 	// endPlaceholder: something else stands in the room for what could not be shown; the content is kept.
 	endPlaceholder = "placeholder"
+	// endOvertaken: it was sent again since it did not open, and a later change to the same message was faster.
+	endOvertaken = "overtaken"
 	// endDropped: an operator has given it up.
 	endDropped = "dropped"
 )
@@ -61,6 +63,13 @@ func (in *Inbox) try(ctx context.Context, lane *inboxLane, row *database.InboxRo
 	if event, err = in.reread(ctx, row, event); err != nil {
 		return in.failed(ctx, lane, row, event, err)
 	}
+	overtaken, err := in.overtaken(ctx, row)
+	if err != nil {
+		return in.failed(ctx, lane, row, event, err)
+	}
+	if overtaken {
+		event = withdrawn(event)
+	}
 	carried := in.carriage(lane, row, event)
 	if row.ErrorClass == endPlaceholder {
 		event = placeholder(event)
@@ -77,6 +86,9 @@ func (in *Inbox) try(ctx context.Context, lane *inboxLane, row *database.InboxRo
 		return in.failed(ctx, lane, row, event, err)
 	}
 	in.homeserverBack()
+	if overtaken {
+		return in.end(lane, row, endOvertaken)
+	}
 	if err != nil {
 		return in.ignored(ctx, lane, row, event)
 	}
@@ -88,6 +100,27 @@ func (in *Inbox) try(ctx context.Context, lane *inboxLane, row *database.InboxRo
 		how = endPlaceholder
 	}
 	return in.end(lane, row, how)
+}
+
+// overtaken says whether a change has come too late: nothing but the last of them counts.
+func (in *Inbox) overtaken(ctx context.Context, row *database.InboxRow) (bool, error) {
+	switch row.Kind {
+	case kindReaction, kindEdit, kindVote:
+	default:
+		return false, nil
+	}
+	overtaken, err := in.d.journal.InboxOvertaken(ctx, *row)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", bridgev2.ErrDatabaseError, err)
+	}
+	return overtaken, nil
+}
+
+// withdrawn is what is left to do for an overtaken change: its own placeholder goes.
+func withdrawn(event network.Event) network.Event {
+	message := event.(network.MessageEvent)
+	message.Message.Content = network.Remove{Target: message.Message.ID}
+	return message
 }
 
 // unseal opens a row. A panic over what is in it is an error like others.

@@ -164,7 +164,7 @@ func (b *playedBridge) handleMessage(carried *carriage, login networkid.UserLogi
 	before, after, ignores := b.before, b.after, b.ignores
 	_, known := b.rows[e.Message.ID.String()]
 	b.lock.Unlock()
-	if known || ignores != nil && ignores(e) {
+	if ignores != nil && ignores(e) || known {
 		return ResultError(bridgev2.EventHandlingResultIgnored)
 	}
 	if before != nil {

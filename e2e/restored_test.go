@@ -28,6 +28,13 @@ func TestRestoredDatabase(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, anna.hearsReaction().Emoji)
 
+	bob := w.Somebody("Bob").OptedIn()
+	bobs := alice.StartChat(bob)
+	asked := bobs.Says("shall we?")
+	heard := bob.HearsText(alice, "shall we?")
+	bob.Says(alice, "let me think")
+	bobs.WaitForMessage(bob, "let me think")
+
 	require.NoError(t, w.stage.Bridge.Stop())
 	backup := w.databaseFiles()
 	require.NoError(t, w.stage.Bridge.Start(w.ctx))
@@ -36,6 +43,10 @@ func TestRestoredDatabase(t *testing.T) {
 		anna.HearsText(alice, text)
 		anna.Says(alice, text+", too")
 		room.WaitForMessage(anna, text+", too")
+		bobs.Says(text)
+		bob.HearsText(alice, text)
+		bob.Says(alice, text+", too")
+		bobs.WaitForMessage(bob, text+", too")
 	}
 	require.NoError(t, w.stage.Bridge.Stop())
 	sessions, keys := w.sessionsBegun(), w.keysUploaded()
@@ -54,6 +65,12 @@ func TestRestoredDatabase(t *testing.T) {
 		return line.Content.NewContent != nil && line.Content.NewContent.Body == "who are you now?"
 	})
 	require.NoError(t, err)
+	// a reaction is shown where it belongs, and its note goes
+	_, err = bob.React(heard, "👍")
+	require.NoError(t, err)
+	bobs.waitFor("the reaction that was asked for again", func() bool { return bobs.stands(bob, asked, "👍") })
+	note := bobs.WaitForNotice("could not be opened yet")
+	bobs.waitFor("the note to go", func() bool { return bobs.Redacted(note.ID) })
 	room.Says("the same as before")
 	anna.HearsText(alice, "the same as before")
 	require.Greater(t, w.sessionsBegun(), sessions, "nobody goes on with an old session")
