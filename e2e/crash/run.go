@@ -151,7 +151,7 @@ func (r *runner) calmDown(ctx context.Context) error {
 // collect brings in what can be seen only while the bridge runs.
 func (r *runner) collect(ctx context.Context) (err error) {
 	if err = r.calmDown(ctx); err == nil {
-		r.files, err = r.fetchFiles()
+		r.files, err = r.fetchFiles(ctx)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -244,15 +245,20 @@ func (w *world) phones(files map[string]string) (phones []checker.Phone) {
 }
 
 // fetchFiles opens every file on the phones, which the bridge hosts, and returns their sums.
-func (w *world) fetchFiles() (map[string]string, error) {
+func (w *world) fetchFiles(ctx context.Context) (map[string]string, error) {
 	files := map[string]string{}
 	for _, person := range w.people {
 		for _, heard := range person.Heard() {
 			if heard.Media == nil {
 				continue
 			}
-			data, err := heard.Media.Bytes()
-			if err != nil {
+			var data []byte
+			var err error
+			asked := w.await(ctx, "the media host", func() bool {
+				data, err = heard.Media.Bytes()
+				return !errors.Is(err, meta.ErrMediaBusy) // it takes so many requests a second and no more
+			})
+			if err = errors.Join(asked, err); err != nil {
 				return nil, fmt.Errorf("failed to open a file on the phone of %s: %w", person.Name(), err)
 			}
 			files[person.LID()+heard.ID] = sumOf(data)

@@ -3,6 +3,7 @@ package meta
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -233,6 +234,9 @@ const (
 	maxBlob      = 100 << 20
 )
 
+// ErrMediaBusy is what somebody gets whose phone may ask for a file again later.
+var ErrMediaBusy = errors.New("too much is asked of it")
+
 // fetchFile downloads a file from the network's media host and opens it. What does not fit is a finding.
 func (n *Network) fetchFile(path, class string, file sealedFile) (plain []byte, err error) {
 	if file.blob, err = n.download(path, class, file.encSum); err != nil {
@@ -261,7 +265,11 @@ func (n *Network) download(path, class string, encSum []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
+	switch response.StatusCode {
+	case http.StatusOK:
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return nil, fmt.Errorf("the media host answered %d: %w", response.StatusCode, ErrMediaBusy)
+	default:
 		return nil, fmt.Errorf("the media host answered %d", response.StatusCode)
 	}
 	limit := int64(maxBlob)
