@@ -128,6 +128,8 @@ func (c *Connector) Start(ctx context.Context) error {
 		Listen:   c.config.Listen.Provider,
 		Software: c.Software,
 		Calls:    c.calls(),
+
+		RegionWords: regionWords(),
 	}, c.db, c.bridge.Log.With().Str("component", "interop").Logger())
 	if err != nil {
 		return fmt.Errorf("failed to set up the provider: %w", err)

@@ -22,6 +22,7 @@ func (c *Connector) calls() interop.Calls {
 		OnWake:      c.called(func(client *Client) { client.wake() }),
 		OnStanding:  c.called(func(client *Client) { client.reopen() }),
 		OnSuspended: c.suspended,
+		OnRegionDue: c.regionDue, OnRegionLost: c.regionLost, OnRegionConfirmed: c.regionConfirmed,
 		OnWithdrawn: func(login network.Address, reason string) {
 			c.called(func(client *Client) { client.ended(reason) })(login)
 		},

@@ -40,6 +40,8 @@ func (c *Connector) registerCommands() {
 				Description: "Start a chat with somebody by phone number, such as +4915112345678."}, RequiresLogin: true},
 		&commands.FullHandler{Func: c.reconnect, Name: "reconnect", RequiresLogin: true, Help: commands.HelpMeta{
 			Section: commands.HelpSectionAuth, Description: "Close and open the connections of your logins."}},
+		&commands.FullHandler{Func: c.confirmRegion, Name: "confirm-region", Help: commands.HelpMeta{
+			Section: commands.HelpSectionAuth, Description: "Get a link by which you confirm that you are in the European Economic Area."}},
 		&commands.FullHandler{Func: c.consent, Name: "consent", Help: commands.HelpMeta{
 			Section: commands.HelpSectionAuth, Args: "[show|withdraw|export|erase]",
 			Description: "Show what you agreed to, end your third-party account, get what is kept about you, or have it erased."}},

@@ -62,6 +62,9 @@ func problems() []problem {
 		{is: network.ErrUnknownPerson, code: "CW-1202", text: textUnknownPerson, status: failed, http: http.StatusNotFound},
 		{is: network.ErrBadIdentifier, code: "CW-1203", text: textBadIdentifier, status: failed, http: http.StatusBadRequest},
 		{is: network.ErrNoEncryption, code: "CW-1204", text: textNoEncryption, status: retriable, http: http.StatusBadGateway},
+		{is: interop.ErrOutside, code: "CW-1511", text: textOutside, status: failed, http: http.StatusForbidden},
+		{is: interop.ErrUnconfirmed, code: "CW-1512", text: textUnconfirmed, status: failed, http: http.StatusForbidden},
+		{is: errRegionLate, code: "CW-1513", text: textRegionLate, status: failed, http: http.StatusRequestTimeout},
 		{is: network.ErrRegion, code: "CW-1205", text: textRegion, status: failed, http: http.StatusForbidden},
 
 		{is: errBadPoll, code: "CW-1321", text: textBadPoll, status: failed, http: http.StatusBadRequest},

@@ -11,6 +11,8 @@ import (
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/commands"
 	"maunium.net/go/mautrix/event"
+
+	"causeway/database"
 )
 
 // exportName is the name of the file that holds what is kept about a user.
@@ -34,6 +36,9 @@ type exportedConsent struct {
 	OfferedAt    *time.Time `json:"offered_at,omitempty"`
 	GivenAt      *time.Time `json:"given_at,omitempty"`
 	WithdrawnAt  *time.Time `json:"withdrawn_at,omitempty"`
+	// InRegion is what the region page decided at RegionAt.
+	InRegion *bool      `json:"in_region,omitempty"`
+	RegionAt *time.Time `json:"region_at,omitempty"`
 }
 
 type exportedAccount struct {
@@ -96,6 +101,7 @@ func (c *Connector) record(ctx context.Context, user *bridgev2.User) (exported, 
 		record.Consents = append(record.Consents, exportedConsent{
 			ID: row.ID, Network: string(row.Network), TermsVersion: row.TermsVersion, Terms: row.TermsText, Country: row.Country,
 			OfferedAt: moment(row.OfferedAt), GivenAt: moment(row.GivenAt), WithdrawnAt: moment(row.WithdrawnAt),
+			InRegion: decision(row), RegionAt: moment(row.RegionAt),
 		})
 	}
 	enlistments, err := c.db.EnlistmentsOfUser(ctx, record.User)
@@ -172,4 +178,12 @@ func (c *Connector) sendFile(ctx context.Context, user *bridgev2.User, record ex
 		Info: &event.FileInfo{MimeType: "application/json", Size: len(data)}, Mentions: &event.Mentions{},
 	}}, nil)
 	return err
+}
+
+// decision is what the region page has decided, nil if it has not.
+func decision(row *database.Consent) *bool {
+	if row.RegionAt.IsZero() {
+		return nil
+	}
+	return &row.RegionInside
 }

@@ -84,6 +84,8 @@ type registrar interface {
 	Offer(ctx context.Context, user string, n network.Network) (interop.Terms, error)
 	Consent(ctx context.Context, user string, n network.Network, country string) (interop.Consent, error)
 	Enlist(ctx context.Context, applicant interop.Applicant) (interop.Enlistment, error)
+	RegionByPage() bool
+	RegionLink(consent interop.Consent) (link string, inside <-chan bool)
 }
 
 // GetLoginFlows lists the flows that can succeed: without an agreement, those of linked accounts only.
@@ -139,15 +141,19 @@ type application struct {
 	consent interop.Consent
 }
 
-// loginFlow is one user's way into third-party chats: the terms, the answer, the enlistment.
+// loginFlow is one user's way into third-party chats: the terms, the answer, the region page where there is one, the enlistment.
 type loginFlow struct {
 	registrar registrar
 	product   product
 	user      id.UserID
 	establish func(ctx context.Context, a application) (*bridgev2.UserLogin, error)
+	region    *regionWait
 }
 
-var _ bridgev2.LoginProcessUserInput = (*loginFlow)(nil)
+var (
+	_ bridgev2.LoginProcessUserInput      = (*loginFlow)(nil)
+	_ bridgev2.LoginProcessDisplayAndWait = (*loginFlow)(nil)
+)
 
 // Start shows the terms, and records that they were shown.
 func (f *loginFlow) Start(ctx context.Context) (*bridgev2.LoginStep, error) {
@@ -186,7 +192,8 @@ func validCountry(text string) (string, error) {
 	return country, nil
 }
 
-// SubmitUserInput takes the answers. Only a yes is recorded as consent; then the user is enlisted and connected.
+// SubmitUserInput takes the answers. Only a yes is recorded as consent; then the user is enlisted and connected, after
+// they have confirmed where they are if that is asked for.
 func (f *loginFlow) SubmitUserInput(ctx context.Context, input map[string]string) (*bridgev2.LoginStep, error) {
 	if answer, err := validAnswer(input[fieldAgree]); err != nil || answer != answerYes {
 		return nil, replyOf(errNotAgreed, f.product.network)
@@ -195,6 +202,14 @@ func (f *loginFlow) SubmitUserInput(ctx context.Context, input map[string]string
 	if err != nil {
 		return nil, replyOf(err, f.product.network)
 	}
+	if f.registrar.RegionByPage() {
+		return f.askRegion(consent), nil
+	}
+	return f.enlist(ctx, consent)
+}
+
+// enlist makes a login of a user who may have one.
+func (f *loginFlow) enlist(ctx context.Context, consent interop.Consent) (*bridgev2.LoginStep, error) {
 	login, err := f.establish(ctx, application{product: f.product, consent: consent})
 	if err != nil {
 		return nil, replyOf(err, f.product.network)

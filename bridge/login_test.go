@@ -19,6 +19,8 @@ import (
 type ledger struct {
 	offered, agreed []string
 	refusal         error
+	// decided is where the region page tells its decisions, nil if there is none.
+	decided chan bool
 }
 
 func (l *ledger) Offer(_ context.Context, user string, n network.Network) (interop.Terms, error) {
@@ -33,6 +35,12 @@ func (l *ledger) Consent(_ context.Context, user string, n network.Network, coun
 
 func (l *ledger) Enlist(context.Context, interop.Applicant) (interop.Enlistment, error) {
 	return interop.Enlistment{}, fmt.Errorf("enlisting is the connector's")
+}
+
+func (l *ledger) RegionByPage() bool { return l.decided != nil }
+
+func (l *ledger) RegionLink(interop.Consent) (string, <-chan bool) {
+	return "https://bridge.example.eu/interop/region/secret", l.decided
 }
 
 func newFlow(l *ledger) (*loginFlow, *[]application) {

@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,6 +64,26 @@ func TestLinkedTexts(t *testing.T) {
 	want, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, string(want), out, "run go test ./bridge -run TestLinkedTexts -update, and read the difference")
+}
+
+// The same for what is said about where users are.
+func TestRegionTexts(t *testing.T) {
+	const path = "testdata/texts_region.golden"
+	words := reflect.ValueOf(regionWords())
+	texts := append(constantsOf(t, "texts_region.go"),
+		textRegionLogin(network.WhatsApp, "https://bridge.example.eu/x"), textRegionLink(network.WhatsApp, "https://bridge.example.eu/x"),
+		textRegionDue(network.WhatsApp, aTime))
+	for i := range words.NumField() {
+		require.NotEmpty(t, words.Field(i).String(), words.Type().Field(i).Name)
+		texts = append(texts, words.Type().Field(i).Name+": "+words.Field(i).String())
+	}
+	out := strings.Join(texts, "\n") + "\n"
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(out), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(want), out, "run go test ./bridge -run TestRegionTexts -update, and read the difference")
 }
 
 func sortedRowProblems() []problem {
@@ -157,7 +178,7 @@ func fates() (texts []string) {
 }
 
 func TestTextsAreNeutralAboutPeople(t *testing.T) {
-	for _, text := range append(append(constants(t), constantsOf(t, "texts_linked.go")...), filledIn()...) {
+	for _, text := range slices.Concat(constants(t), constantsOf(t, "texts_linked.go"), constantsOf(t, "texts_region.go"), filledIn()) {
 		for _, word := range strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return r < 'a' || r > 'z' }) {
 			require.NotContains(t, []string{"he", "she", "his", "her", "him", "hers"}, word, text)
 		}

@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	consentColumns = `id, user_mxid, network, terms_version, terms_text, country, offered_at, given_at, withdrawn_at`
+	consentColumns = `id, user_mxid, network, terms_version, terms_text, country, offered_at, given_at, withdrawn_at,
+		region_inside, region_at, region_asked_at`
 
 	insertConsentQuery = `
-		INSERT INTO cw_consent (` + consentColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+		INSERT INTO cw_consent (` + consentColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, NULL, NULL)`
 	getConsentQuery = `
 		SELECT ` + consentColumns + ` FROM cw_consent WHERE id=$1`
 	getOpenOfferQuery = `
@@ -28,6 +29,11 @@ const (
 		ORDER BY COALESCE(offered_at, given_at), id`
 	giveConsentQuery = `
 		UPDATE cw_consent SET country=$2, given_at=$3 WHERE id=$1 AND given_at IS NULL AND withdrawn_at IS NULL`
+	decideRegionQuery = `
+		UPDATE cw_consent SET region_inside=$2, region_at=$3, region_asked_at=NULL
+		WHERE id=$1 AND given_at IS NOT NULL AND withdrawn_at IS NULL`
+	askRegionQuery = `
+		UPDATE cw_consent SET region_asked_at=$2 WHERE id=$1`
 	withdrawConsentsQuery = `
 		UPDATE cw_consent SET withdrawn_at=$3 WHERE user_mxid=$1 AND network=$2 AND withdrawn_at IS NULL`
 )
@@ -45,6 +51,11 @@ type Consent struct {
 	OfferedAt   time.Time
 	GivenAt     time.Time
 	WithdrawnAt time.Time
+	// RegionInside is what the region page has decided at RegionAt: whether the user is in the EEA. It was asked for
+	// again at RegionAskedAt, zero since the last decision.
+	RegionInside  bool
+	RegionAt      time.Time
+	RegionAskedAt time.Time
 }
 
 // Current says whether the user has agreed and not taken it back.
@@ -89,6 +100,20 @@ func (db *Database) GiveConsent(ctx context.Context, id, country string, at time
 	return changed == 1, err
 }
 
+// DecideRegion records where the region page has found the user who gave a consent; false means that it does not stand any more.
+func (db *Database) DecideRegion(ctx context.Context, id string, inside bool, at time.Time) (bool, error) {
+	return changed(db.Exec(ctx, decideRegionQuery, id, inside, at.UnixMilli()))
+}
+
+// AskRegion records that the user was asked again.
+func (db *Database) AskRegion(ctx context.Context, id string, at time.Time) error {
+	_, err := db.Exec(ctx, askRegionQuery, id, at.UnixMilli())
+	if err != nil {
+		return fmt.Errorf("failed to record a question: %w", err)
+	}
+	return nil
+}
+
 // WithdrawConsents closes every open row of a user and network.
 func (db *Database) WithdrawConsents(ctx context.Context, user string, n network.Network, at time.Time) error {
 	_, err := db.Exec(ctx, withdrawConsentsQuery, user, n, at.UnixMilli())
@@ -100,12 +125,15 @@ func (db *Database) WithdrawConsents(ctx context.Context, user string, n network
 
 func scanConsent(row dbutil.Scannable) (*Consent, error) {
 	var c Consent
-	var offered, given, withdrawn sql.NullInt64
-	err := row.Scan(&c.ID, &c.User, &c.Network, &c.TermsVersion, &c.TermsText, &c.Country, &offered, &given, &withdrawn)
+	var offered, given, withdrawn, located, asked sql.NullInt64
+	var inside sql.NullBool
+	err := row.Scan(&c.ID, &c.User, &c.Network, &c.TermsVersion, &c.TermsText, &c.Country, &offered, &given, &withdrawn,
+		&inside, &located, &asked)
 	if err != nil {
 		return nil, fmt.Errorf("failed to read consent: %w", err)
 	}
 	c.OfferedAt, c.GivenAt, c.WithdrawnAt = fromMilli(offered), fromMilli(given), fromMilli(withdrawn)
+	c.RegionInside, c.RegionAt, c.RegionAskedAt = inside.Bool, fromMilli(located), fromMilli(asked)
 	return &c, nil
 }
 

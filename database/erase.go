@@ -18,7 +18,7 @@ const (
 		SELECT ` + mediaColumns + ` FROM cw_media WHERE login_id=$1 ORDER BY created_at, id`
 
 	eraseConsentQuery = `
-		UPDATE cw_consent SET user_mxid=$2, terms_text='', country='' WHERE id=$1`
+		UPDATE cw_consent SET user_mxid=$2, terms_text='', country='', region_inside=NULL WHERE id=$1`
 	eraseEnlistmentQuery = `
 		UPDATE cw_enlistment SET user_mxid=$2, identifier='', display_name='' WHERE login_id=$1`
 	deleteEnlistmentQuery = `

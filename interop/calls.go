@@ -29,6 +29,12 @@ type Calls struct {
 	OnStanding func(login network.Address)
 	// OnWithdrawn: the network has ended the enlistment. Consents, hosted files and keys have ended already.
 	OnWithdrawn func(login network.Address, reason string)
+	// OnRegionDue: it is to be confirmed again, until a time, that the login's user is in the EEA.
+	OnRegionDue func(login network.Address, until time.Time)
+	// OnRegionLost: the login must not be connected, by ErrOutside or ErrUnconfirmed. It is told again and again.
+	OnRegionLost func(login network.Address, err error)
+	// OnRegionConfirmed: the login's user is in the EEA, by the region page.
+	OnRegionConfirmed func(login network.Address)
 	// OnAbuseReport: people have reported the login's user.
 	OnAbuseReport func(login network.Address, report AbuseReport)
 	// OnIntegratorStatus: the provider itself stands differently with the network.

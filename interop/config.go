@@ -23,15 +23,24 @@ const (
 // Mode is whose end of the connection the bridge is (docs/protocol.md#contract).
 type Mode string
 
-// ModeClient: the bridge is its users' client, and their connections stay up as long as it runs.
-const ModeClient Mode = "client"
+// The modes.
+const (
+	// ModeClient: the bridge is its users' client, and their connections stay up as long as it runs.
+	ModeClient Mode = "client"
+	// ModeProxy: the bridge stands in for its users' clients. Their connections last while they are active, and nothing of a
+	// message is kept.
+	ModeProxy Mode = "proxy"
+)
 
 // RegionCheck is how the bridge makes sure that a user is in the EEA.
 type RegionCheck string
 
 // The region checks. RegionOff is for tests only: the offer covers nobody outside the EEA.
 const (
+	// RegionAttest: users state it when they log in.
 	RegionAttest RegionCheck = "attest"
+	// RegionHeader: they also open a page, through a trusted proxy whose header names the country, and again from time to time.
+	RegionHeader RegionCheck = "attest_and_header"
 	RegionOff    RegionCheck = "off"
 )
 
@@ -42,6 +51,13 @@ const (
 	defaultTerms       = "1"
 	defaultPushPath    = "/interop/push"
 	defaultMediaTTL    = 14 * 24 * time.Hour
+	// defaultRecheck: people rarely move, and the network looks for itself at each connection; asked daily, they would
+	// confirm without reading, or leave.
+	defaultRecheck = 30 * 24 * time.Hour
+	// defaultGrace spans a weekend without a look at the chat with the bot.
+	defaultGrace       = 3 * 24 * time.Hour
+	defaultIdle        = time.Minute
+	defaultAddressLife = 24 * time.Hour
 )
 
 // Config is the `interop` part of the configuration. Zero values take the default.
@@ -53,6 +69,7 @@ type Config struct {
 	Integrator IntegratorConfig  `yaml:"integrator"`
 	Users      UsersConfig       `yaml:"users"`
 	Mode       Mode              `yaml:"mode"`
+	Proxy      ProxyConfig       `yaml:"proxy"`
 	// ChatURL is the chat server that the agreement names.
 	ChatURL string `yaml:"chat_url"`
 	// EnlistmentURL is the base of the enlistment service.
@@ -95,9 +112,22 @@ type TokenConfig struct {
 	KeyDir string `yaml:"key_dir"`
 }
 
-// RegionConfig is about the users' place of residence.
+// ProxyConfig is about [ModeProxy].
+type ProxyConfig struct {
+	// IdleAfter is how long after a user's last sign of life their connection ends.
+	IdleAfter Duration `yaml:"idle_after"`
+	// AddressLifetime is how long the address that the region page saw is taken for the user's client's.
+	AddressLifetime Duration `yaml:"address_lifetime"`
+}
+
+// RegionConfig is about where the users are.
 type RegionConfig struct {
 	Check RegionCheck `yaml:"check"`
+	// Header is the name of the header in which the trusted proxy tells the country.
+	Header string `yaml:"header"`
+	// Recheck is how long a confirmation is good for, Grace how long users have to answer when they are asked again.
+	Recheck Duration `yaml:"recheck"`
+	Grace   Duration `yaml:"grace"`
 }
 
 // ConsentConfig is about the terms that users agree to.
@@ -146,11 +176,23 @@ func (c Config) withDefaults() Config {
 	c.Token.Lifetime = cmp.Or(c.Token.Lifetime, Duration(defaultLifetime))
 	c.Token.RotateEvery = cmp.Or(c.Token.RotateEvery, Duration(defaultRotateEvery))
 	c.Token.Overlap = cmp.Or(c.Token.Overlap, Duration(defaultOverlap))
+	c.Proxy.IdleAfter = cmp.Or(c.Proxy.IdleAfter, Duration(defaultIdle))
+	c.Proxy.AddressLifetime = cmp.Or(c.Proxy.AddressLifetime, Duration(defaultAddressLife))
 	c.Region.Check = cmp.Or(c.Region.Check, RegionAttest)
+	c.Region.Recheck = cmp.Or(c.Region.Recheck, Duration(defaultRecheck))
+	c.Region.Grace = cmp.Or(c.Region.Grace, Duration(defaultGrace))
 	c.Consent.Version = cmp.Or(c.Consent.Version, defaultTerms)
 	c.Push.Path = cmp.Or(c.Push.Path, defaultPushPath)
 	c.Media.TTL = cmp.Or(c.Media.TTL, Duration(defaultMediaTTL))
 	return c
+}
+
+// addressLife is how long clients' addresses are remembered, zero where nobody needs them.
+func (c *Config) addressLife() time.Duration {
+	if c.Mode != ModeProxy {
+		return 0
+	}
+	return time.Duration(c.Proxy.AddressLifetime)
 }
 
 // keyDir is where the provider's private keys and secrets are kept.

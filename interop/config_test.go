@@ -32,6 +32,8 @@ func TestConfigIsValid(t *testing.T) {
 		"username, one house": func(c *Config) { c.Integrator.Identifier, c.Users.Homeservers = Username, []string{"a.eu:8448"} },
 		"files":               func(c *Config) { c.Media.BaseURL = "https://bridge.example.eu" },
 		"own push secret":     func(c *Config) { c.Push.Secret = "0123456789abcdef0123456789abcdef" },
+		"region page":         withPage,
+		"proxy":               func(c *Config) { withPage(c); c.Mode = ModeProxy },
 		"no region check":     func(c *Config) { c.Region.Check = RegionOff },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -56,7 +58,10 @@ func TestConfigIsRefused(t *testing.T) {
 		{"integrator.identifier", "email or username", func(c *Config) { c.Integrator.Identifier = "fax" }},
 		{"integrator.identifier", "use email", func(c *Config) { c.Integrator.Identifier, c.Users.Homeservers = Username, []string{"a.eu", "b.eu"} }},
 		{"users.homeservers[0]", "like example.eu", func(c *Config) { c.Users.Homeservers = []string{"@alice:a.eu/"} }},
-		{"mode", "use client", func(c *Config) { c.Mode = "proxy" }},
+		{"mode", "use client or proxy", func(c *Config) { c.Mode = "server" }},
+		{"mode", "attest_and_header", func(c *Config) { c.Mode = ModeProxy }},
+		{"proxy.idle_after", "at least 1s", func(c *Config) { c.Proxy.IdleAfter = Duration(time.Millisecond) }},
+		{"proxy.address_lifetime", "at least 10m", func(c *Config) { c.Proxy.AddressLifetime = Duration(time.Minute) }},
 		{"mode", "use client", func(c *Config) { c.Mode = "server" }},
 		{"chat_url", "use wss", func(c *Config) { c.ChatURL = "ws://chat.example.com" }},
 		{"chat_url", "use wss", func(c *Config) { c.ChatURL = "https://chat.example.com" }},
@@ -69,12 +74,17 @@ func TestConfigIsRefused(t *testing.T) {
 		{"token.lifetime", "1m0s to 5m0s", func(c *Config) { c.Token.Lifetime = Duration(time.Second) }},
 		{"token.overlap", "at least 16m0s", func(c *Config) { c.Token.Overlap = Duration(15 * time.Minute) }},
 		{"token.rotate_every", "at least 1h0m0s", func(c *Config) { c.Token.RotateEvery = Duration(time.Minute) }},
-		{"region.check", "use attest", func(c *Config) { c.Region.Check = "attest_and_header" }},
+		{"region.check", "use attest", func(c *Config) { c.Region.Check = "geoip" }},
+		{"region.header", "X-Country", func(c *Config) { c.Region.Check = RegionHeader }},
+		{"region.header", "X-Country", func(c *Config) { c.Region = RegionConfig{Check: RegionHeader, Header: "X-Country: DE"} }},
+		{"region.recheck", "at least 1d", func(c *Config) { c.Region.Recheck = Duration(time.Hour) }},
+		{"region.grace", "at least 1h", func(c *Config) { c.Region.Grace = Duration(time.Minute) }},
 		{"push.path", "like /interop/push", func(c *Config) { c.Push.Path = "push" }},
 		{"push.path", "like /interop/push", func(c *Config) { c.Push.Path = "/" }},
 		{"push.path", "like /interop/push", func(c *Config) { c.Push.Path = "/a/../b" }},
 		{"push.path", "like /interop/push", func(c *Config) { c.Push.Path = "/push?x=1" }},
-		{"push.path", "key set's", func(c *Config) { c.Push.Path = keySetPath }},
+		{"push.path", "taken", func(c *Config) { c.Push.Path = "/interop/region" }},
+		{"push.path", "taken", func(c *Config) { c.Push.Path = keySetPath }},
 		{"push.secret", "at least 32", func(c *Config) { c.Push.Secret = "short" }},
 		{"media.base_url", "use https", func(c *Config) { c.Media.BaseURL = "http://bridge.example.eu/media" }},
 		{"media.base_url", "https://host/path", func(c *Config) { c.Media.BaseURL = "https://bridge.example.eu/media?x" }},
@@ -211,4 +221,14 @@ func withoutComments(source string) string {
 		lines = append(lines, code)
 	}
 	return strings.Join(lines, "")
+}
+
+func TestRegionPageNeedsAProxy(t *testing.T) {
+	cfg := completeConfig()
+	require.NoError(t, cfg.ValidateListen(Listen{}))
+	withPage(&cfg)
+	for _, short := range []Listen{{}, {Address: "127.0.0.1:1"}, {TrustedProxy: proxyIP}} {
+		require.ErrorContains(t, cfg.ValidateListen(short), "listen.provider")
+	}
+	require.NoError(t, cfg.ValidateListen(Listen{Address: "127.0.0.1:1", TrustedProxy: proxyIP}))
 }

@@ -24,6 +24,9 @@ func (p *Provider) ConnectToken(ctx context.Context, login network.Address, nois
 	if err == nil {
 		err = p.mayConnect(row, consent)
 	}
+	if err == nil {
+		err = p.checkRegion(ctx, row, consent)
+	}
 	if err != nil {
 		return "", fmt.Errorf("no token for %s: %w", login, err)
 	}

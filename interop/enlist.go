@@ -123,6 +123,9 @@ func (p *Provider) enlist(ctx context.Context, a Applicant) (Enlistment, error) 
 	if consent.TermsVersion != p.cfg.Consent.Version {
 		return Enlistment{}, fmt.Errorf("%w: the terms have changed", ErrNoConsent)
 	}
+	if p.cfg.byPage() && !consent.RegionInside {
+		return Enlistment{}, ErrUnconfirmed
+	}
 	if err := p.finishWithdrawals(ctx, a.User, a.Network); err != nil {
 		return Enlistment{}, err
 	}

@@ -1,6 +1,11 @@
 package interop
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+
+	"causeway/network"
+)
 
 // Refusals of our own, beside the sentinels of package network that errors of this package wrap too.
 var (
@@ -20,6 +25,12 @@ var (
 	ErrNoMediaHost = errors.New("this server hosts no files")
 	// ErrMediaQuota: the user, or all users together, have as many files waiting as is allowed; it helps to wait.
 	ErrMediaQuota = errors.New("too many files are waiting to be fetched")
+	// ErrOutside: the region page found the user outside of the EEA.
+	ErrOutside = fmt.Errorf("%w: by the region page", network.ErrRegion)
+	// ErrUnconfirmed: the user has not confirmed on the region page, or not lately, to be in the EEA.
+	ErrUnconfirmed = fmt.Errorf("%w: not confirmed", network.ErrRegion)
+	// ErrNoClientAddress: in mode proxy, it is not known where the user's client is.
+	ErrNoClientAddress = fmt.Errorf("%w: the address of the user's client is not known", network.ErrNotConnected)
 	// ErrNotStarted: [Provider.Start] has not run, or failed.
 	ErrNotStarted = errors.New("the provider is not started")
 )

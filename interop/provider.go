@@ -31,6 +31,8 @@ type Environment struct {
 	Now func() time.Time
 	// Calls takes what the network announces by push.
 	Calls Calls
+	// RegionWords are the texts of the region page.
+	RegionWords RegionWords
 }
 
 // Provider is this server as a third-party provider. Its methods may be called from many goroutines.
@@ -47,7 +49,10 @@ type Provider struct {
 	push     *pushReceiver
 	// media is nil if the configuration names no address for it.
 	media *mediaHost
-	terms string
+	// region is nil unless users confirm on a page where they are.
+	region  *regionPage
+	clients *clients
+	terms   string
 	// users has one lock for each user and network, so that enlisting happens once at a time.
 	users sync.Map
 
@@ -92,7 +97,12 @@ func New(cfg Config, env Environment, db *database.Database, log zerolog.Logger)
 		}
 		p.media = media
 	}
-	p.web = newWeb(p.tokens, p.push, p.media, env.Listen.TrustedProxy, p.now, log)
+	if cfg.byPage() {
+		p.region = newRegionPage(cfg, env, p.now, log)
+		p.region.decided = p.regionDecided
+	}
+	p.clients = newClients(cfg.addressLife(), p.now)
+	p.web = newWeb(p.tokens, p.push, p.media, p.region, env.Listen.TrustedProxy, p.now, log)
 	return p, nil
 }
 

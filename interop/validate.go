@@ -30,6 +30,11 @@ const (
 	minPushSecret = 32
 	minMediaTTL   = time.Hour
 	maxMediaTTL   = 30 * 24 * time.Hour
+	minIdle       = time.Second
+	// minAddressLife and minGrace leave time for a link to be opened and used.
+	minAddressLife = 2 * RegionLinkLife
+	minGrace       = time.Hour
+	minRecheck     = 24 * time.Hour
 )
 
 // Validate says everything that is wrong with the configuration at once, each
@@ -82,11 +87,18 @@ func (c *Config) validateIdentity(wrong complaint) {
 	}
 	switch c.Mode {
 	case ModeClient:
-	case "proxy":
-		wrong("mode", "proxy cannot be had by an application service: it does not learn when a user's client is closed, nor its address "+
-			"(docs/interop-agreement.md); use client")
+	case ModeProxy:
+		if !c.byPage() {
+			wrong("mode", "proxy needs to know where users' clients are; set region.check to attest_and_header, or use client")
+		}
 	default:
-		wrong("mode", "%q is unknown; use client", c.Mode)
+		wrong("mode", "%q is unknown; use client or proxy", c.Mode)
+	}
+	if time.Duration(c.Proxy.IdleAfter) < minIdle {
+		wrong("proxy.idle_after", "%s is too short to send anything; use at least %s", c.Proxy.IdleAfter, Duration(minIdle))
+	}
+	if time.Duration(c.Proxy.AddressLifetime) < minAddressLife {
+		wrong("proxy.address_lifetime", "%s is too short to be answered; use at least %s", c.Proxy.AddressLifetime, Duration(minAddressLife))
 	}
 }
 
@@ -125,11 +137,18 @@ func (c *Config) validateToken(wrong complaint) {
 func (c *Config) validateConsent(wrong complaint) {
 	switch c.Region.Check {
 	case RegionAttest, RegionOff:
-	case "attest_and_header":
-		wrong("region.check", "attest_and_header needs a request of the user's browser, and a login by the bot has none "+
-			"(docs/interop-agreement.md); use attest")
+	case RegionHeader:
+		if !isHeaderName(c.Region.Header) {
+			wrong("region.header", "%q is no name of a header; write the one in which your proxy names the country, like X-Country", c.Region.Header)
+		}
 	default:
-		wrong("region.check", "%q is unknown; use attest, or off in tests", c.Region.Check)
+		wrong("region.check", "%q is unknown; use attest, attest_and_header, or off in tests", c.Region.Check)
+	}
+	if time.Duration(c.Region.Recheck) < minRecheck {
+		wrong("region.recheck", "%s is too short; use at least %s", c.Region.Recheck, Duration(minRecheck))
+	}
+	if time.Duration(c.Region.Grace) < minGrace {
+		wrong("region.grace", "%s is too short to be read and answered; use at least %s", c.Region.Grace, Duration(minGrace))
 	}
 	if c.Consent.TermsFile != "" {
 		if _, err := os.Stat(c.Consent.TermsFile); err != nil {
@@ -142,8 +161,8 @@ func (c *Config) validatePush(wrong complaint) {
 	switch clean := path.Clean(c.Push.Path); {
 	case clean != c.Push.Path || !strings.HasPrefix(clean, "/") || clean == "/" || strings.ContainsAny(clean, "?#% "):
 		wrong("push.path", "%q is no plain path; write it like %s", c.Push.Path, defaultPushPath)
-	case clean == keySetPath || clean == discoveryPath:
-		wrong("push.path", "%s is the key set's; write it like %s", c.Push.Path, defaultPushPath)
+	case clean == keySetPath || clean == discoveryPath || strings.HasPrefix(clean+"/", regionPath):
+		wrong("push.path", "%s is taken; write it like %s", c.Push.Path, defaultPushPath)
 	}
 	if c.Push.Secret != "" && len(c.Push.Secret) < minPushSecret {
 		wrong("push.secret", "it is too short; use at least %d characters, or leave it empty and one is made", minPushSecret)
@@ -228,4 +247,18 @@ func parseDuration(text string) (time.Duration, error) {
 		}
 	}
 	return time.Duration(days)*24*time.Hour + hours, nil
+}
+
+// isHeaderName says whether a text can name a header (RFC 9110 section 5.1), as far as proxies name theirs.
+func isHeaderName(text string) bool {
+	return text != "" && strings.Trim(strings.ToLower(text), "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
+}
+
+// ValidateListen says what the configuration wants of the listener that it does not have.
+func (c *Config) ValidateListen(l Listen) error {
+	if c.byPage() && (l.Address == "" || l.TrustedProxy == "") {
+		return fmt.Errorf("%sregion.check: attest_and_header needs a page that users open through your proxy; set %saddress and %strusted_proxy, or use attest",
+			configPath, listenPath, listenPath)
+	}
+	return nil
 }

@@ -24,19 +24,21 @@ const (
 )
 
 // web answers the public requests: for the key set and the document that points at
-// it, for hosted files, and the network's calls.
+// it, for hosted files, and the network's calls; and those of users for the region page.
 type web struct {
 	tokens TokenIssuer
 	push   *pushReceiver
 	// media is nil where no files are hosted.
-	media        *mediaHost
+	media *mediaHost
+	// region is nil unless users confirm on a page where they are.
+	region       *regionPage
 	trustedProxy string
 	log          zerolog.Logger
 	limiter      *limiter
 }
 
-func newWeb(tokens TokenIssuer, push *pushReceiver, media *mediaHost, trustedProxy string, now func() time.Time, log zerolog.Logger) *web {
-	return &web{tokens: tokens, push: push, media: media, trustedProxy: trustedProxy, log: log, limiter: newLimiter(now)}
+func newWeb(tokens TokenIssuer, push *pushReceiver, media *mediaHost, region *regionPage, trustedProxy string, now func() time.Time, log zerolog.Logger) *web {
+	return &web{tokens: tokens, push: push, media: media, region: region, trustedProxy: trustedProxy, log: log, limiter: newLimiter(now)}
 }
 
 func (w *web) ServeHTTP(out http.ResponseWriter, r *http.Request) {
@@ -70,6 +72,10 @@ func (w *web) serve(out http.ResponseWriter, r *http.Request) int {
 	if !w.limiter.allow(address) {
 		out.Header().Set("Retry-After", "60")
 		return http.StatusTooManyRequests
+	}
+	if w.region != nil && strings.HasPrefix(r.URL.Path, regionPath) {
+		w.region.serve(out, r)
+		return http.StatusOK
 	}
 	var content func() ([]byte, error)
 	var contentType string
@@ -123,16 +129,27 @@ func matches(values []string, tag string) bool {
 
 // clientAddress is who asks: the peer, or whom the trusted proxy in front names last.
 func clientAddress(r *http.Request, trustedProxy string) string {
+	if forwarded := forwardedFor(r); forwarded != "" && fromProxy(r, trustedProxy) {
+		return forwarded
+	}
+	return peerOf(r)
+}
+
+// forwardedFor is whom the proxy in front names last, empty if nobody.
+func forwardedFor(r *http.Request) string {
+	chain := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	return strings.TrimSpace(chain[len(chain)-1])
+}
+
+// fromProxy says whether the trusted proxy itself passes the request on.
+func fromProxy(r *http.Request, trustedProxy string) bool {
+	return trustedProxy != "" && peerOf(r) == trustedProxy
+}
+
+func peerOf(r *http.Request) string {
 	peer, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		peer = r.RemoteAddr
-	}
-	if trustedProxy == "" || peer != trustedProxy {
-		return peer
-	}
-	chain := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	if last := strings.TrimSpace(chain[len(chain)-1]); last != "" {
-		return last
+		return r.RemoteAddr
 	}
 	return peer
 }

@@ -13,7 +13,7 @@ import (
 func newTestWeb(t *testing.T, c *clock, trustedProxy string) (*web, *issuer) {
 	t.Helper()
 	issuer := newTestIssuer(t, c)
-	return newWeb(issuer, newTestReceiver(c.now), nil, trustedProxy, c.now, zerolog.Nop()), issuer
+	return newWeb(issuer, newTestReceiver(c.now), nil, nil, trustedProxy, c.now, zerolog.Nop()), issuer
 }
 
 // newTestReceiver is one that was not opened.
@@ -88,7 +88,7 @@ func TestWebKnowsWhatHasChanged(t *testing.T) {
 func TestWebRefusalsLookAlike(t *testing.T) {
 	web, _ := newTestWeb(t, newClock(), "")
 	unopened := newKeyring(t.TempDir(), time.Hour, time.Hour, time.Now, zerolog.Nop())
-	closed := newWeb(newTokenIssuer(completeConfig(), unopened, time.Now), newTestReceiver(time.Now), nil, "", time.Now, zerolog.Nop())
+	closed := newWeb(newTokenIssuer(completeConfig(), unopened, time.Now), newTestReceiver(time.Now), nil, nil, "", time.Now, zerolog.Nop())
 	for name, test := range map[string]struct {
 		handler      http.Handler
 		method, path string

@@ -258,6 +258,9 @@ func (p *Provider) round(ctx context.Context, reconcile bool) {
 		if err := p.finishAll(ctx, n); err != nil && !errors.Is(err, context.Canceled) {
 			p.log.Warn().Err(err).Str("network", string(n)).Msg("Withdrawals are not confirmed yet")
 		}
+		if err := p.checkRegions(ctx, n); err != nil && !errors.Is(err, context.Canceled) {
+			p.log.Warn().Err(err).Str("network", string(n)).Msg("Failed to look where users are")
+		}
 		if !reconcile || p.cfg.KillSwitch {
 			continue
 		}

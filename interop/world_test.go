@@ -167,6 +167,9 @@ type world struct {
 	db       *database.Database
 	dir      string
 	calls    Calls
+	// trustedProxy and words are what the region page is told.
+	trustedProxy string
+	words        RegionWords
 }
 
 func newWorld(t *testing.T, changes ...func(*Config)) *world {
@@ -185,7 +188,7 @@ func (w *world) start(t *testing.T, changes ...func(*Config)) {
 	for _, change := range changes {
 		change(&cfg)
 	}
-	provider, err := New(cfg, Environment{Domain: "example.eu", StateDir: w.dir, Listen: Listen{Address: "127.0.0.1:0"},
+	provider, err := New(cfg, Environment{Domain: "example.eu", StateDir: w.dir, Listen: Listen{Address: "127.0.0.1:0", TrustedProxy: w.trustedProxy}, RegionWords: w.words,
 		Software: "causeway/test", Now: w.clock.now, Calls: w.calls}, w.db, zerolog.Nop())
 	require.NoError(t, err)
 	if service, ok := provider.enlister.(*service); ok {

@@ -184,6 +184,23 @@ func (n *Network) SetEnlistment(account, status string) error {
 	return nil
 }
 
+// MoveEnlistment moves the users of the enlistments that answer to a name to another country: one outside of the region is not
+// let in any more.
+func (n *Network) MoveEnlistment(account, country string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	found := false
+	for _, e := range n.enlistments {
+		if e.answersTo(account) {
+			e.Country, e.Updated, found = country, n.now(), true
+		}
+	}
+	if !found {
+		return fmt.Errorf("no enlistment with account %s", account)
+	}
+	return nil
+}
+
 // inEEA tells whether third-party chats exist in a country: the European Union with Iceland, Liechtenstein and Norway.
 func inEEA(country string) bool {
 	return slices.Contains([]string{
