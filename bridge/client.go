@@ -57,6 +57,9 @@ type Client struct {
 	pieces chan network.HistoryEvent
 	// making is held while the room of a group is made, at the user's wish or the network's word.
 	making sync.Mutex
+	// naming is held for writing while two addresses become one person, for reading while something is handled whose person is known by
+	// number alone (linked accounts).
+	naming sync.RWMutex
 	// listed is what `list` has told last, for `open`.
 	listed []listed
 	// open are the chats that are known to be open for writing in this run; of others that is looked up.

@@ -43,7 +43,9 @@ func Compose(main *mxmain.BridgeMain) error {
 		main.Log.Warn().Str("setting", warning.key).Str("value", warning.value).
 			Msg("This is a name that mautrix-whatsapp uses: beside it, choose another one, or both bridges answer for the same accounts")
 	}
-	quieten(main)
+	if err := quieten(main); err != nil {
+		return err
+	}
 	main.Config.Bridge.DeduplicateMatrixMessages = false // see config.example.yaml
 	journaled, err := connector.installDelivery(main)
 	if err != nil {

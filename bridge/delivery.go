@@ -134,11 +134,13 @@ func (c *Connector) HandleRemote(ctx context.Context, id networkid.UserLoginID, 
 
 // Bridged implements [delivery.Bridge].
 func (c *Connector) Bridged(ctx context.Context, key networkid.PortalKey, message network.MessageID) (bool, error) {
-	parts, err := c.bridge.DB.Message.GetAllPartsByID(ctx, key.Receiver, portal.MessageID(message))
-	if err != nil {
-		return false, fmt.Errorf("failed to look up a message: %w", err)
+	for _, id := range append(c.namesOf(ctx, message), portal.MessageID(message)) {
+		parts, err := c.bridge.DB.Message.GetAllPartsByID(ctx, key.Receiver, id)
+		if err != nil || len(parts) > 0 {
+			return err == nil, err
+		}
 	}
-	return len(parts) > 0, nil
+	return false, nil
 }
 
 // Client implements [delivery.Bridge]. Whatever keeps a login from its network, nothing has left us.

@@ -53,6 +53,11 @@ func (c *Client) take(ctx context.Context, e network.Event) error {
 // handle brings an event to its room. Nil means that it is there: bridgev2 handles events before it
 // returns, as [delivery.Install] has set its queues to. After an error it is tried again.
 func (c *Client) handle(ctx context.Context, e network.Event) error {
+	e, done, err := c.underOneName(ctx, e)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if c.isBlocked(conversationOf(e)) {
 		return nil
 	}

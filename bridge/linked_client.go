@@ -129,14 +129,18 @@ func (c *linkedClient) FindAltTargetMessage(
 	if err != nil {
 		return nil, nil
 	}
-	var others []networkid.MessageID
-	for _, conversation := range append(c.connector.aliases(ctx, known.Conversation), known.Conversation) {
-		for _, sender := range append(c.connector.aliases(ctx, known.Sender), known.Sender) {
-			other := portal.MessageID(network.MessageID{Conversation: conversation, Sender: sender, ID: known.ID})
-			if other != id {
-				others = append(others, other)
+	return c.connector.namesOf(ctx, known), nil
+}
+
+// namesOf are the other ids of a message, under the other addresses of its chat and its sender.
+func (c *Connector) namesOf(ctx context.Context, known network.MessageID) (others []networkid.MessageID) {
+	for _, conversation := range append(c.aliases(ctx, known.Conversation), known.Conversation) {
+		for _, sender := range append(c.aliases(ctx, known.Sender), known.Sender) {
+			other := network.MessageID{Conversation: conversation, Sender: sender, ID: known.ID}
+			if other != known {
+				others = append(others, portal.MessageID(other))
 			}
 		}
 	}
-	return others, nil
+	return others
 }

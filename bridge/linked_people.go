@@ -116,60 +116,6 @@ func (c *Client) personChanged(ctx context.Context, e network.PersonEvent) error
 	}))
 }
 
-// unite makes two addresses one person: what was known by the alias goes on under the person's own address, room and all.
-func (c *Client) unite(ctx context.Context, person, alias network.Address) error {
-	c.connector.alias(person, alias)
-	source, target := portal.Key(alias, c.self), portal.Key(person, c.self)
-	old, err := c.connector.bridge.GetExistingPortalByKey(ctx, source)
-	if err != nil {
-		return fmt.Errorf("%w: failed to look for a chat: %w", bridgev2.ErrDatabaseError, err)
-	}
-	if old == nil || source == target {
-		return nil
-	}
-	result, room, err := c.connector.bridge.ReIDPortal(ctx, source, target)
-	if err != nil {
-		return fmt.Errorf("failed to give a chat its new name: %w", err)
-	}
-	zerolog.Ctx(ctx).Info().Stringer("result", result).Msg("A chat goes on under another address of the same person")
-	if room == nil || room.MXID == "" {
-		return nil
-	}
-	meta := c.meta(ctx, bridgev2.RemoteEventChatResync, person, network.Address{})
-	return c.queue(&simplevent.ChatResync{EventMeta: meta, ChatInfo: c.directInfo(ctx, person)})
-}
-
-// alias remembers that two addresses are one person's.
-func (c *Connector) alias(person, alias network.Address) {
-	if person.IsZero() || alias.IsZero() || person == alias {
-		return
-	}
-	c.people.Lock()
-	defer c.people.Unlock()
-	if c.known == nil {
-		c.known = map[network.Address]network.Address{}
-	}
-	c.known[person], c.known[alias] = alias, person
-}
-
-// aliases are the other addresses of a person, as far as anybody has said.
-func (c *Connector) aliases(ctx context.Context, address network.Address) []network.Address {
-	c.people.Lock()
-	other, ok := c.known[address]
-	c.people.Unlock()
-	if ok {
-		return []network.Address{other}
-	}
-	ghost, err := c.bridge.GetExistingGhostByID(ctx, puppet.ID(address))
-	if err != nil || ghost == nil {
-		return nil
-	}
-	if metadata, ok := ghost.Metadata.(*GhostMetadata); ok && metadata.Phone != "" && address.Kind == network.KindLID {
-		return []network.Address{network.Phone(metadata.Phone)}
-	}
-	return nil
-}
-
 // wantPicture has a person's picture asked for when there is time, unless that was done lately.
 func (c *Client) wantPicture(person network.Address) {
 	c.mutex.Lock()

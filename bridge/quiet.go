@@ -1,6 +1,10 @@
 package bridge
 
 import (
+	"bytes"
+	"fmt"
+	"io"
+	"regexp"
 	"slices"
 
 	"github.com/rs/zerolog"
@@ -22,9 +26,37 @@ func (quietRequests) Run(e *zerolog.Event, level zerolog.Level, message string) 
 	}
 }
 
-// quieten sets the hook on every logger that others are derived from later.
-func quieten(main *mxmain.BridgeMain) {
-	*main.Log = main.Log.Hook(quietRequests{})
-	main.Bridge.Log = main.Bridge.Log.Hook(quietRequests{})
-	main.Matrix.AS.Log = main.Matrix.AS.Log.Hook(quietRequests{})
+// numberless keeps phone numbers out of the log: whoever is known by number alone has it in the names of their room and ghost,
+// which bridgev2 writes along.
+type numberless struct{ zerolog.LevelWriter }
+
+var byNumber = regexp.MustCompile(`-pn-[0-9]+`)
+
+// WriteLevel implements [zerolog.LevelWriter].
+func (n numberless) WriteLevel(level zerolog.Level, line []byte) (int, error) {
+	if !bytes.Contains(line, []byte("-pn-")) {
+		return n.LevelWriter.WriteLevel(level, line)
+	}
+	_, err := n.LevelWriter.WriteLevel(level, byNumber.ReplaceAll(line, []byte("-pn-…")))
+	return len(line), err
+}
+
+// Write implements [io.Writer].
+func (n numberless) Write(line []byte) (int, error) { return n.WriteLevel(zerolog.NoLevel, line) }
+
+// quieten changes every logger that others are derived from later.
+func quieten(main *mxmain.BridgeMain) error {
+	var writers []io.Writer
+	for _, config := range main.Config.Logging.Writers {
+		writer, err := config.Compile()
+		if err != nil {
+			return fmt.Errorf("failed to open the log: %w", err)
+		}
+		writers = append(writers, writer)
+	}
+	out := numberless{zerolog.MultiLevelWriter(writers...)}
+	*main.Log = main.Log.Output(out).Hook(quietRequests{})
+	main.Bridge.Log = main.Bridge.Log.Output(out).Hook(quietRequests{})
+	main.Matrix.AS.Log = main.Matrix.AS.Log.Output(out).Hook(quietRequests{})
+	return nil
 }

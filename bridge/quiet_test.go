@@ -34,3 +34,13 @@ func TestFailedRequestsDoNotLogWhatWasSent(t *testing.T) {
 	require.NotContains(t, quiet.String(), "a private text")
 	require.Contains(t, quiet.String(), "something else")
 }
+
+func TestNumbersStayOutOfTheLog(t *testing.T) {
+	var out bytes.Buffer
+	log := zerolog.New(numberless{zerolog.MultiLevelWriter(&out)})
+	log.Info().Str("portal_id", "whatsapp-pn-4915110000001").Str("ghost", "@causeway_whatsapp-pn-4915110000001:localhost").Str("login", "whatsapp-lid-7").Msg("something")
+	log.Info().Msg("something else")
+	require.Equal(t, `{"level":"info","portal_id":"whatsapp-pn-…","ghost":"@causeway_whatsapp-pn-…:localhost","login":"whatsapp-lid-7","message":"something"}
+{"level":"info","message":"something else"}
+`, out.String())
+}

@@ -30,10 +30,14 @@ func (p *parcel) contents(encs ...binary.Node) []binary.Node {
 // forPerson is a direct message as the other side's device gets it, under the number that the sender wrote to.
 func (p *parcel) forPerson(to *user, server string, enc binary.Node) binary.Node {
 	attrs := p.head(p.from.as(server))
-	if server == types.DefaultUserServer {
-		attrs["sender_lid"], attrs["addressing_mode"] = p.from.user.lid, "pn"
-	} else {
-		attrs["sender_pn"], attrs["addressing_mode"] = p.from.user.pn, "lid"
+	other, key := p.from.user.lid, "sender_lid"
+	attrs["addressing_mode"] = "pn"
+	if server != types.DefaultUserServer {
+		other, key = p.from.user.pn, "sender_pn"
+		attrs["addressing_mode"] = "lid"
+	}
+	if !p.from.user.oneName {
+		attrs[key] = other
 	}
 	return binary.Node{Tag: "message", Attrs: attrs, Content: p.contents(enc)}
 }

@@ -49,7 +49,7 @@ func (p *Person) handleChatRetry(node binary.Node, from, participant types.JID) 
 		return
 	}
 	count := atoi(textOf(retry.Attrs["count"]), 1)
-	address := p.n.byLID(asker)
+	address := p.sessionWith(asker)
 	if bundle, found := node.GetOptionalChildByTag("keys"); found {
 		if err := p.takeRetryKeys(node, bundle, asker); err != nil {
 			p.n.finding("bad-retry-keys", fmt.Sprintf("%s: %v", asker, err))
@@ -83,5 +83,5 @@ func (p *Person) takeRetryKeys(node, bundle binary.Node, asker types.JID) error 
 			return err
 		}
 	}
-	return p.signal.startSession(p.n.byLID(asker), k)
+	return p.signal.startSession(p.sessionWith(asker), k)
 }

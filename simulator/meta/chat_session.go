@@ -12,7 +12,7 @@ import (
 
 // sealFor encrypts for one device, beginning a session where there is none. p.mu is held.
 func (p *Person) sealFor(jid types.JID, plaintext []byte, id string) (binary.Node, error) {
-	address := p.n.byLID(jid)
+	address := p.sessionWith(jid)
 	if !p.signal.hasSession(address) {
 		if err := p.beginSession(jid, address); err != nil {
 			return binary.Node{}, err
@@ -23,6 +23,18 @@ func (p *Person) sealFor(jid types.JID, plaintext []byte, id string) (binary.Nod
 		return enc, fmt.Errorf("failed to encrypt for %s: %w", jid, err)
 	}
 	return enc, nil
+}
+
+// sessionWith is what a phone's session with a device goes by: the hidden number, on phones from before there were any the
+// number that they write to.
+func (p *Person) sessionWith(jid types.JID) types.JID {
+	p.n.mu.Lock()
+	old := p.user.oneName
+	p.n.mu.Unlock()
+	if old {
+		return jid
+	}
+	return p.n.byLID(jid)
 }
 
 // byLID is a device under its account's hidden number, which is what sessions go by.

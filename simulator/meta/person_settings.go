@@ -150,6 +150,14 @@ func (p *Person) HideNumber() {
 	p.user.hidesNumber = true
 }
 
+// TellOneName has what the person sends carry one of their two numbers only, the one that it is sent under, as phones did
+// before hidden numbers came; false ends that. Whoever asks the network for the person learns both all the same.
+func (p *Person) TellOneName(on bool) {
+	p.n.mu.Lock()
+	defer p.n.mu.Unlock()
+	p.user.oneName = on
+}
+
 // ShareName puts the person's name on what they send and on answers to lookups; normally it is kept back.
 func (p *Person) ShareName() {
 	p.n.mu.Lock()

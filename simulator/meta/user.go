@@ -17,6 +17,7 @@ type user struct {
 	name        string
 	country     string
 	hidesNumber bool
+	oneName     bool // what they send tells one of their two numbers only
 	sharesName  bool
 	keys        publicKeys
 	phone       *Person
