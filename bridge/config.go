@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -51,6 +52,8 @@ type EndpointConfig struct {
 	Proxy string `yaml:"proxy"`
 	// TrustRoot is 64 hex digits, or empty.
 	TrustRoot string `yaml:"trust_root"`
+	// CAFile is a file of certificates in PEM, or empty.
+	CAFile string `yaml:"ca_file"`
 }
 
 // ListenConfig is what the bridge offers to others than the homeserver.
@@ -99,10 +102,8 @@ func (c *Connector) ValidateConfig() error {
 
 func (c *Config) validate() error {
 	var errs []error
-	if endpoint, err := c.Endpoint.wire(); err != nil {
-		errs = append(errs, fmt.Errorf("network.endpoint.trust_root: write 64 hex digits, or leave it empty"))
-	} else if err = endpoint.Validate(); err != nil {
-		errs = append(errs, fmt.Errorf("network.endpoint: %w", err))
+	if err := c.Endpoint.validate(); err != nil {
+		errs = append(errs, err)
 	}
 	if _, err := puppet.NewNamer(c.DisplayName); err != nil {
 		errs = append(errs, fmt.Errorf("network.displayname: %w; the default is %q", err, puppet.DefaultTemplate))
@@ -124,12 +125,35 @@ func (c *Config) validate() error {
 	return errors.Join(errs...)
 }
 
+// validate also refuses what is half of a simulated network: the other half would be the real one.
+func (e EndpointConfig) validate() error {
+	endpoint, err := e.wire()
+	if err != nil {
+		return err
+	}
+	switch err = endpoint.Validate(); {
+	case err != nil:
+		return fmt.Errorf("network.endpoint: %w", err)
+	case e.Host != "" && e.TrustRoot == "":
+		return errors.New("network.endpoint.host: a simulated network has a root of its own; write it to network.endpoint.trust_root")
+	case e.TrustRoot != "" && e.Host == "" && e.Proxy == "":
+		return errors.New("network.endpoint.trust_root: the real network has another root; say where the simulated one is, by host or proxy")
+	}
+	return nil
+}
+
 func (e EndpointConfig) wire() (wire.Endpoint, error) {
 	root, err := hex.DecodeString(e.TrustRoot)
 	if err != nil {
-		return wire.Endpoint{}, fmt.Errorf("failed to read the trust root: %w", err)
+		return wire.Endpoint{}, errors.New("network.endpoint.trust_root: write 64 hex digits, or leave it empty")
 	}
-	return wire.Endpoint{Host: e.Host, Proxy: e.Proxy, TrustRoot: root}, nil
+	endpoint := wire.Endpoint{Host: e.Host, Proxy: e.Proxy, TrustRoot: root}
+	if e.CAFile != "" {
+		if endpoint.CA, err = os.ReadFile(e.CAFile); err != nil {
+			return wire.Endpoint{}, fmt.Errorf("network.endpoint.ca_file: %w", err)
+		}
+	}
+	return endpoint, nil
 }
 
 // upgradeConfig carries a user's values over into the newest example. Keys that

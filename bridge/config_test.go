@@ -93,6 +93,30 @@ func TestAllConfigErrorsAtOnce(t *testing.T) {
 	}
 }
 
+// Half of a simulated network is refused: what is left would be the real one.
+func TestEndpointIsWholeOrRefused(t *testing.T) {
+	root := strings.Repeat("ab", 32)
+	for endpoint, fault := range map[string]string{
+		"{}":                               "",
+		"{proxy: 'http://127.0.0.1:8080'}": "",
+		"{host: '127.0.0.1:1', trust_root: " + root + "}":                             "",
+		"{proxy: 'http://127.0.0.1:1', trust_root: " + root + "}":                     "",
+		"{host: '127.0.0.1:1'}":                                                       "network.endpoint.host: a simulated network has a root of its own",
+		"{trust_root: " + root + "}":                                                  "network.endpoint.trust_root: the real network has another root",
+		"{host: '127.0.0.1:1', trust_root: " + root + ", ca_file: /does/not/exist}":   "network.endpoint.ca_file",
+		"{proxy: 'http://127.0.0.1:1', ca_file: network.example.yaml}":                "network.endpoint",
+		"{proxy: 'http://127.0.0.1:1', trust_root: " + root + ", ca_file: bridge.go}": "no certificate",
+	} {
+		c := New()
+		upgrade(t, c, "endpoint: "+endpoint)
+		if err := c.ValidateConfig(); fault == "" {
+			require.NoError(t, err, endpoint)
+		} else {
+			require.ErrorContains(t, err, fault, endpoint)
+		}
+	}
+}
+
 func TestExampleTunesBridgev2s(t *testing.T) {
 	text, err := New().Example()
 	require.NoError(t, err)

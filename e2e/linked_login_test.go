@@ -1,12 +1,16 @@
 package e2e
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"maunium.net/go/mautrix/event"
 
+	"causeway/e2e/stage"
 	"causeway/simulator/meta"
 )
 
@@ -197,4 +201,50 @@ func TestLinkedLoginRefusals(t *testing.T) {
 	alice.Command("cancel")
 	alice.WaitForNotice("cancel")
 	require.Empty(t, phone.LinkedDevices())
+}
+
+// A login that was made on a simulated network never reaches the real one: not a connection is tried, and its user is told.
+func TestLinkedLoginStaysOnItsNetwork(t *testing.T) {
+	w := newWorld(t, withoutHistory())
+	alice := newLinked(w)
+	anna := w.Phone("+4915130000011", "Anna")
+	anna.WritesTo(alice, "before")
+	room := alice.WaitForRoom(anna)
+	room.WaitForMessage(anna, "before")
+
+	var asked atomic.Int64
+	world := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		answer.WriteHeader(http.StatusForbidden)
+	}))
+	defer world.Close()
+	bridge := w.stage.Bridge
+	require.NoError(t, bridge.Stop())
+	var host, root any
+	require.NoError(t, bridge.Edit(func(config stage.Config) {
+		host, root = config.Get("network.endpoint.host"), config.Get("network.endpoint.trust_root")
+		config.Set("network.endpoint.host", "")
+		config.Set("network.endpoint.trust_root", "")
+		config.Set("network.endpoint.proxy", world.URL) // all that would leave the machine comes by here
+	}))
+	alice.Command("help")
+	require.NoError(t, bridge.Start(w.ctx))
+	alice.WaitForNotice("made on another network")
+	alice.Command("reconnect")
+	alice.WaitForNotice("made on another network")
+	require.Zero(t, asked.Load(), "nothing was tried")
+	alice.Command("login whatsapp-qr")
+	alice.WaitForNotice("failed") // a new login would go to the real network, which cannot be reached from here
+	require.Positive(t, asked.Load(), "and it would have come by here")
+
+	require.NoError(t, bridge.Stop())
+	require.NoError(t, bridge.Edit(func(config stage.Config) {
+		config.Set("network.endpoint.host", host)
+		config.Set("network.endpoint.trust_root", root)
+		config.Set("network.endpoint.proxy", "")
+	}))
+	require.NoError(t, bridge.Start(w.ctx))
+	alice.waitConnected(alice.phone)
+	anna.WritesTo(alice, "after")
+	room.WaitForMessage(anna, "after")
 }

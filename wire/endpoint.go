@@ -2,6 +2,9 @@ package wire
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -17,12 +20,15 @@ const dialTimeout = 30 * time.Second
 
 // Endpoint says where the network is. The zero value is production, reached directly.
 type Endpoint struct {
-	// Host redirects every connection to one loopback address, "127.0.0.1:1234", in plain TCP: a simulated network.
+	// Host redirects every connection to one loopback address, "127.0.0.1:1234": a simulated network. It is spoken to in plain
+	// TCP, or with a CA over TLS.
 	Host string
 	// Proxy is the URL of an http, https or socks5 proxy; environment variables are never read.
 	Proxy string
 	// TrustRoot is the 32-byte root key of the network's certificates; empty is the network's own.
 	TrustRoot []byte
+	// CA holds certificates in PEM: the authorities of a simulated network's TLS, in place of the system's.
+	CA []byte
 }
 
 // Validate says what is wrong with an endpoint.
@@ -32,13 +38,20 @@ func (e Endpoint) Validate() error {
 		if err != nil {
 			return fmt.Errorf("endpoint host %q: want address:port: %w", e.Host, err)
 		} else if !address.Addr().IsLoopback() {
-			return fmt.Errorf("endpoint host %q: must be a loopback address, as the connection to it is plain", e.Host)
+			return fmt.Errorf("endpoint host %q: must be a loopback address, as simulated networks are", e.Host)
 		} else if e.Proxy != "" {
 			return fmt.Errorf("endpoint host %q: cannot be reached through a proxy", e.Host)
 		}
 	}
 	if n := len(e.TrustRoot); n != 0 && n != 32 {
 		return fmt.Errorf("endpoint trust root: want 32 bytes, got %d", n)
+	}
+	if len(e.CA) > 0 {
+		if len(e.TrustRoot) == 0 {
+			return errors.New("endpoint ca: is for simulated networks, which have a trust root of their own")
+		} else if !x509.NewCertPool().AppendCertsFromPEM(e.CA) {
+			return errors.New("endpoint ca: no certificate in PEM")
+		}
 	}
 	_, err := e.proxyURL()
 	return err
@@ -68,13 +81,21 @@ func (e Endpoint) HTTPClient() (*http.Client, error) {
 	transport := &http.Transport{TLSHandshakeTimeout: dialTimeout, IdleConnTimeout: time.Minute}
 	transport.Protocols = new(http.Protocols)
 	transport.Protocols.SetHTTP1(true) // a websocket starts as HTTP/1.1
+	if len(e.CA) > 0 {
+		authorities := x509.NewCertPool()
+		authorities.AppendCertsFromPEM(e.CA)
+		transport.TLSClientConfig = &tls.Config{RootCAs: authorities}
+	}
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	if e.Host != "" {
 		redirect := func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "tcp", e.Host)
 		}
-		// net/http takes what DialTLSContext returns as TLS already, so that wss and https need no certificate here.
-		transport.DialContext, transport.DialTLSContext = redirect, redirect
+		transport.DialContext = redirect
+		if len(e.CA) == 0 {
+			// net/http takes what DialTLSContext returns as TLS already, so that wss and https need no certificate here.
+			transport.DialTLSContext = redirect
+		}
 	} else {
 		transport.DialContext = dialer.DialContext
 		if proxy, err := e.proxyURL(); err != nil {

@@ -24,6 +24,8 @@ func TestEndpointValidate(t *testing.T) {
 		"no port":         {Endpoint{Host: "127.0.0.1"}, "address:port"},
 		"short root":      {Endpoint{TrustRoot: []byte{1}}, "32 bytes"},
 		"both":            {Endpoint{Host: "127.0.0.1:1", Proxy: "http://127.0.0.1:2"}, "proxy"},
+		"no certificate":  {Endpoint{TrustRoot: make([]byte, 32), CA: []byte("nothing")}, "no certificate"},
+		"ca without root": {Endpoint{CA: []byte("nothing")}, "trust root of their own"},
 		"proxy of a file": {Endpoint{Proxy: "file:///etc"}, "unsupported scheme"},
 	} {
 		err := test.endpoint.Validate()
