@@ -35,9 +35,10 @@ func newHTTPClient(base *url.URL) *http.Client {
 			TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:   dialTimeout,
 			ResponseHeaderTimeout: callTimeout,
-			IdleConnTimeout:       90 * time.Second,
-			MaxIdleConnsPerHost:   4,
 			ForceAttemptHTTP2:     true,
+			// On a kept connection that turns out to be dead the library repeats a request by itself, with the very
+			// same token, which is good once.
+			DisableKeepAlives: true,
 		},
 		CheckRedirect: func(next *http.Request, passed []*http.Request) error {
 			if len(passed) > maxRedirects {

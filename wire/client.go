@@ -59,9 +59,9 @@ type Client struct {
 
 	// stamps holds the stanza time of recent messages, which read receipts echo.
 	stamps *lru[string, string]
-	// retries counts how often messages were asked for again.
-	retries *lru[string, int]
-	media   mediaHosts
+	// retries counts how often messages were asked for again, answered how often ours were sent again.
+	retries, answered *lru[string, int]
+	media             mediaHosts
 
 	mu      sync.Mutex
 	stop    context.CancelFunc // nil while not started
@@ -79,12 +79,13 @@ func New(cfg Config) *Client {
 	signal := newSignalState(cfg.Store)
 	signal.padded = cfg.Franking == nil
 	return &Client{
-		cfg:     cfg,
-		signal:  signal,
-		stamps:  newLRU[string, string](keptStamps),
-		retries: newLRU[string, int](keptRetries),
-		sending: make(map[string]bool),
-		woken:   make(chan struct{}, 1),
+		cfg:      cfg,
+		signal:   signal,
+		stamps:   newLRU[string, string](keptStamps),
+		retries:  newLRU[string, int](keptRetries),
+		answered: newLRU[string, int](keptRetries),
+		sending:  make(map[string]bool),
+		woken:    make(chan struct{}, 1),
 	}
 }
 

@@ -85,7 +85,7 @@ func (l *link) message(ctx context.Context, node *waBinary.Node) error {
 	}
 	in, envelope, refusal := l.readMessage(node)
 	if refusal != 0 {
-		l.inside.SendAck(ctx, node, refusal)
+		l.refuse(ctx, node, refusal)
 		return nil
 	}
 	hand := handing{link: l, in: in}
@@ -104,6 +104,20 @@ func (l *link) message(ctx context.Context, node *waBinary.Node) error {
 		return nil
 	}
 	return l.confirm(ctx, node, in)
+}
+
+// refuse answers a message of a form that cannot be taken. The answer names the sender as an address, also where the
+// message had a text in its place.
+func (l *link) refuse(ctx context.Context, node *waBinary.Node, code int) {
+	if text, ok := node.Attrs["from"].(string); ok {
+		jid, err := types.ParseJID(text)
+		if err != nil {
+			l.owner.cfg.Log.Warn().Msg("A message of nobody was left unanswered")
+			return
+		}
+		node.Attrs["from"] = jid
+	}
+	l.inside.SendAck(ctx, node, code)
 }
 
 // handing hands one message to the receiver, in the transaction that opens it.

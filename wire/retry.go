@@ -90,9 +90,13 @@ func (l *link) resend(ctx context.Context, node *waBinary.Node, to types.JID) er
 	if err := attrs.Error(); err != nil {
 		return fmt.Errorf("malformed retry receipt: %w", err)
 	}
-	if count > mostRetries {
-		return fmt.Errorf("asked for %d times", count)
+	// Counted here as well: what the other side says of itself need not be so.
+	key := to.String() + "/" + id
+	answered, _ := l.owner.answered.get(key)
+	if max(count, answered+1) > mostRetries {
+		return fmt.Errorf("asked for %d times", max(count, answered+1))
 	}
+	l.owner.answered.put(key, answered+1)
 	kind, plaintext, err := l.owner.signal.rows.Sent(ctx, to.String(), id)
 	if err != nil {
 		return storeFailure("read a sent message", err)

@@ -39,7 +39,7 @@ func (n *Network) admitInterop(c *connection, payload *waWa6.ClientPayload, stat
 		n.finding("no-interop-mode", fmt.Sprintf("connection #%d: no %s header", c.id, headerMode))
 	}
 	if f := n.strikes(FaultLogin, about("login", "", login.account)); f != nil {
-		c.fail(atoi(f.Params["reason"], failServer), nil)
+		c.fail(f.failure())
 		return
 	}
 	claims, tokenProblem := n.verifyToken(login.token, "connect", login.product)
@@ -98,6 +98,17 @@ func (n *Network) checkLogin(c *connection, login interopLogin, claims *claims, 
 	d = n.deviceOf(e)
 	d.readReceipts = login.readReceipts
 	return d, 0, nil
+}
+
+// failure is how a scripted refusal of a login reads.
+func (f *Fault) failure() (reason int, extra binary.Attrs) {
+	extra = binary.Attrs{}
+	for _, key := range []string{"code", "expire", "message", "logout_message_header", "logout_message_subtext"} {
+		if value := f.Params[key]; value != "" {
+			extra[key] = value
+		}
+	}
+	return atoi(f.Params["reason"], failServer), extra
 }
 
 // fail refuses a login.

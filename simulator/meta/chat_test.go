@@ -104,7 +104,7 @@ func TestLoginRefused(t *testing.T) {
 				m["iat"], m["nbf"], m["exp"] = time.Now().Unix()-900, time.Now().Unix()-900, time.Now().Unix()-600
 			}
 		}},
-		"replayed": {reason: "414", change: func(w *world, c *bareClient) {
+		"replayed": {reason: "414", finding: "token-replayed", change: func(w *world, c *bareClient) {
 			c.claims = func(m map[string]any) { m["jti"] = "AAAAAAAAAAAAAAAAAAAAAA" }
 			require.Equal(w.t, "success", c.login().Tag)
 		}},

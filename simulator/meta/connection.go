@@ -33,9 +33,10 @@ type connection struct {
 	outCounter uint32
 
 	mu      sync.Mutex
-	outbox  [][]byte
+	outbox  []outFrame
 	ready   chan struct{} // one token when outbox has something
 	silent  bool          // nothing in or out any more, but no close either
+	deaf    bool          // nothing in any more, though what goes out still does
 	closing bool          // nothing out any more
 
 	// device is who logged in, nil before; guarded by the model's lock.
@@ -131,7 +132,7 @@ func (c *connection) receive(frame []byte) (err error) {
 		return errHandshake
 	}
 	c.inCounter++
-	if c.isSilent() {
+	if c.hearsNothing() {
 		return nil
 	}
 	node, err := decodeStanza(plaintext)
@@ -140,6 +141,7 @@ func (c *connection) receive(frame []byte) (err error) {
 		return nil
 	}
 	c.n.transcript.stanza(c.n.now(), ">", c.name(), *node)
+	c.n.checkStanza(*node)
 	c.n.fromClient(c, *node)
 	return nil
 }
@@ -169,12 +171,12 @@ func (c *connection) send(node binary.Node) {
 		return
 	}
 	c.n.transcript.stanza(c.n.now(), "<", c.name(), node)
-	c.push(data)
+	c.push(outFrame{data: data, cut: c.splitAt(node, len(data))})
 }
 
-// push puts plaintext of a frame into the outbox; c.mu is held.
-func (c *connection) push(data []byte) {
-	c.outbox = append(c.outbox, data)
+// push puts the plaintext of a frame into the outbox; c.mu is held.
+func (c *connection) push(f outFrame) {
+	c.outbox = append(c.outbox, f)
 	select {
 	case c.ready <- struct{}{}:
 	default:
@@ -203,20 +205,18 @@ func (c *connection) write() {
 		batch := c.outbox
 		c.outbox = nil
 		c.mu.Unlock()
-		for _, data := range batch {
-			sealed := c.out.Seal(nil, nonce(c.outCounter), data, nil)
-			c.outCounter++
-			if err := c.writeFrame(c.ctx, sealed); err != nil {
+		for _, frame := range batch {
+			if err := c.writeOut(c.ctx, frame); err != nil {
 				return
 			}
 		}
 	}
 }
 
-func (c *connection) isSilent() bool {
+func (c *connection) hearsNothing() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.silent
+	return c.silent || c.deaf
 }
 
 // finish sends a last stanza and closes some time later, as clients drop what comes right before a close.

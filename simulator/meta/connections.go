@@ -28,6 +28,7 @@ const (
 	dropClose    = "close"
 	dropReset    = "reset"
 	dropSilence  = "silence"
+	dropDeaf     = "deaf"
 	drop503      = "503"
 	drop515      = "515"
 	dropReplaced = "replaced"
@@ -101,8 +102,8 @@ func (n *Network) Connections() []ConnInfo {
 }
 
 // DropConnections ends the connections of an account (any name that it answers to; empty
-// means everyone's): close, reset, silence (stays open and answers nothing), 503, 515,
-// replaced or device_removed. It says how many there were.
+// means everyone's): close, reset, silence (stays open and answers nothing), deaf (stays open, brings what it has to
+// bring, and takes nothing in), 503, 515, replaced or device_removed. It says how many there were.
 func (n *Network) DropConnections(account, how string) int {
 	n.mu.Lock()
 	var victims []*connection
@@ -130,6 +131,10 @@ func (c *connection) drop(how string) {
 		c.mu.Lock()
 		c.silent = true
 		c.mu.Unlock()
+	case dropDeaf:
+		c.mu.Lock()
+		c.deaf = true
+		c.mu.Unlock()
 	case drop503, drop515:
 		c.finish(binary.Node{Tag: "stream:error", Attrs: binary.Attrs{"code": how}})
 	case dropReplaced:
@@ -156,7 +161,7 @@ func (n *Network) login(c *connection, d *device) {
 	d.rewind()
 	n.mu.Unlock()
 	if old != nil && old != c {
-		old.drop(dropReplaced)
+		n.work.Go(func() { n.replace(old, d.text()) })
 	}
 	c.limitAge()
 }

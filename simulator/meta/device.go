@@ -96,8 +96,9 @@ func (n *Network) pump(d *device) {
 	if !d.active || d.conn == nil {
 		return
 	}
+	flood := len(d.waiting) > 0 && n.strikes(FaultFlood, about("", "", d.text())) != nil
 	for burst := 0; len(d.waiting) > 0; burst++ {
-		if burst == n.cfg.burstLength {
+		if burst == n.cfg.burstLength && !flood {
 			c := d.conn
 			time.AfterFunc(5*time.Millisecond, func() {
 				n.mu.Lock()
@@ -108,7 +109,7 @@ func (n *Network) pump(d *device) {
 			})
 			return
 		}
-		if d.unacknowledged() >= n.cfg.maxUnacknowledged {
+		if d.unacknowledged() >= n.cfg.maxUnacknowledged && !flood {
 			return
 		}
 		n.transmit(d, d.waiting[0])

@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -39,14 +40,7 @@ func (c *enlistCall) interfere() *refusal {
 	if n.strikes(FaultEnlistSlow, s) != nil || n.misfortune("enlistment-slow", ordinal, enlistFaultRate) {
 		wait = slowAnswer
 	}
-	if wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-c.request.Context().Done():
-		}
-	}
+	waitFor(c.request.Context(), wait)
 	if n.misfortune("enlistment-refused", ordinal, enlistFaultRate) {
 		code := apiUnavailable
 		if n.roll("enlistment-refusal", ordinal) < 0.5 {
@@ -55,6 +49,16 @@ func (c *enlistCall) interfere() *refusal {
 		return &refusal{Code: code, Message: "faults profile", RetryAfter: faultRetryAfter}
 	}
 	return nil
+}
+
+// waitFor lets some time pass, or less if the one who waits goes away.
+func waitFor(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // ordinal names a request by whose it is and how many came before, which unlike its

@@ -18,7 +18,7 @@ const (
 	FaultCertificateEarly   FaultKind = "certificate_not_yet_valid"
 	FaultCertificateIssuer  FaultKind = "certificate_issuer"
 
-	// FaultLogin refuses a login with the failure reason of Params["reason"].
+	// FaultLogin refuses a login with the failure reason of Params["reason"], and its code and expire if there are any.
 	FaultLogin FaultKind = "login_failure"
 	// FaultRequest answers a request with the error code of Params["code"]; FaultRequestLost does not answer.
 	FaultRequest     FaultKind = "request_error"

@@ -49,13 +49,7 @@ func (n *Network) turnsAway(payload *waWa6.ClientPayload, account string) (reaso
 		return failOutdated, nil
 	}
 	if f := n.strikes(FaultLogin, who); f != nil {
-		extra = binary.Attrs{}
-		for _, key := range []string{"code", "expire", "message", "logout_message_header", "logout_message_subtext"} {
-			if value := f.Params[key]; value != "" {
-				extra[key] = value
-			}
-		}
-		return atoi(f.Params["reason"], failServer), extra
+		return f.failure()
 	}
 	return 0, nil
 }

@@ -14,7 +14,8 @@ import (
 )
 
 // FaultMediaHost answers a request for a file with the HTTP status of Params["status"],
-// 503 without one; "truncated" breaks the answer off in the middle, "garbage" spoils a byte of it.
+// 503 without one; "truncated" breaks the answer off in the middle, "garbage" spoils a byte of it, "slow" lets the second
+// half wait for two seconds.
 const FaultMediaHost FaultKind = "media_host"
 
 // mediaLife is how long the network keeps a file. assumed: U15
@@ -88,6 +89,12 @@ func (n *Network) serveBadly(w http.ResponseWriter, file []byte, how string) {
 		spoilt := bytes.Clone(file)
 		spoilt[len(spoilt)/2] ^= 0xff
 		_, _ = w.Write(spoilt) // a client that has gone away is its own affair
+	case "slow":
+		w.Header().Set("Content-Length", strconv.Itoa(len(file)))
+		_, _ = w.Write(file[:len(file)/2])
+		_ = http.NewResponseController(w).Flush()
+		waitFor(n.ctx, slowAnswer)
+		_, _ = w.Write(file[len(file)/2:])
 	default:
 		http.Error(w, "", atoi(how, http.StatusServiceUnavailable))
 	}

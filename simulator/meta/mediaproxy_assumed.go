@@ -137,6 +137,7 @@ func (n *Network) passFile(w http.ResponseWriter, r *http.Request, base string, 
 		return
 	}
 	n.checkHead(response, fetch)
+	n.checkOwner(fetch)
 	for _, name := range []string{"Content-Type", "Content-Length", "Content-Range", "Accept-Ranges", "ETag"} {
 		if value := response.Header.Get(name); value != "" {
 			w.Header().Set(name, value)
@@ -144,7 +145,7 @@ func (n *Network) passFile(w http.ResponseWriter, r *http.Request, base string, 
 	}
 	w.WriteHeader(response.StatusCode)
 	sum := sha256.New()
-	fetch.Bytes, err = io.Copy(w, io.TeeReader(response.Body, sum))
+	fetch.Bytes, err = io.Copy(w, io.TeeReader(response.Body, io.MultiWriter(sum, n.scan("a provider's file"))))
 	if err != nil {
 		fetch.Error = err.Error()
 		return

@@ -52,8 +52,11 @@ type Network struct {
 	tallyMu sync.Mutex
 	tally   map[string]int
 
+	fileOwners map[string]string // text addresses of providers' users, by the names of their files
+
 	tokens *verifier // has locks of its own
-	blobs  blobs     // has a lock of its own
+	watch  watch
+	blobs  blobs // has a lock of its own
 	proxy  *mediaProxy
 	pushes pushCaller // has a lock of its own
 
@@ -81,6 +84,7 @@ func New(opts ...Option) (*Network, error) {
 		devices:     map[string]*device{},
 		connections: map[int]*connection{},
 		tally:       map[string]int{},
+		fileOwners:  map[string]string{},
 
 		groups: map[string]*group{}, carried: map[string]stamp{}, usedRefs: map[string]bool{}, pictures: map[string][]byte{}, revokedCodes: map[string]bool{},
 
@@ -111,16 +115,16 @@ func New(opts ...Option) (*Network, error) {
 }
 
 func (n *Network) listen() (err error) {
-	if n.chatAddr, err = n.serve("chat", n.cfg.chat, n.chatHandler()); err != nil {
+	if n.chatAddr, err = n.serve("chat", n.cfg.chat, n.watched(n.chatHandler())); err != nil {
 		return err
 	}
-	if n.tlsAddr, err = n.serveTLS(n.cfg.tls, n.chatHandler()); err != nil {
+	if n.tlsAddr, err = n.serveTLS(n.cfg.tls, n.watched(n.chatHandler())); err != nil {
 		return err
 	}
 	if n.proxyAddr, err = n.serve("proxy", n.cfg.proxy, n.proxyHandler()); err != nil {
 		return err
 	}
-	if n.enlistmentAddr, err = n.serve("enlistment", n.cfg.enlistment, n.enlistmentHandler()); err != nil {
+	if n.enlistmentAddr, err = n.serve("enlistment", n.cfg.enlistment, n.watched(n.enlistmentHandler())); err != nil {
 		return err
 	}
 	n.adminAddr, err = n.serve("admin", n.cfg.admin, n.adminHandler())

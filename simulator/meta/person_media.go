@@ -215,6 +215,7 @@ func (p *Person) showMedia(from, content string, v value) *HeardMedia {
 	}
 	file := sealedFile{key: inner.bytes("mediaKey"), plainSum: inner.bytes("fileSha256"), encSum: inner.bytes("fileEncSha256")}
 	path := inner.text("directPath")
+	p.n.owned(path, from)
 	m.Bytes = func() ([]byte, error) {
 		plain, err := p.n.fetchFile(path, mediaClassOf(content), file)
 		if err == nil && int64(len(plain)) != m.Size {

@@ -65,11 +65,12 @@ func (p *Person) handle(node binary.Node) {
 }
 
 func (p *Person) handleMessage(node binary.Node) {
+	repeated := node.Attrs[markRepeated] != nil
 	p.mu.Lock()
 	h, fresh := p.open(node)
 	scripts, receipts := p.scripts, p.autoReceipts
 	p.mu.Unlock()
-	if h == nil {
+	if h == nil || repeated {
 		return
 	}
 	if receipts {
@@ -96,11 +97,14 @@ func (p *Person) open(node binary.Node) (h *Heard, fresh bool) {
 	from, _ := node.Attrs["from"].(types.JID)
 	id := textOf(node.Attrs["id"])
 	key := jidText(from) + "/" + id
-	if i, before := p.index[key]; before {
-		return &p.heard[i], false
+	first, before := p.index[key]
+	if !before && node.Attrs[markRepeated] != nil {
+		return nil, false
 	}
-	enc := childOf(node, "enc")
-	padded, err := p.signal.decrypt(from, enc)
+	padded, err := p.signal.decrypt(from, childOf(node, "enc"))
+	if before && err != nil {
+		return &p.heard[first], false
+	}
 	if errors.Is(err, signalerror.ErrOldCounter) {
 		p.n.finding("old-counter", fmt.Sprintf("%s sent %s under a used Signal counter", jidText(from), id))
 		return nil, false
@@ -123,6 +127,10 @@ func (p *Person) open(node binary.Node) (h *Heard, fresh bool) {
 		p.n.finding("outside-subset", fmt.Sprintf("%s sent %s: %v", jidText(from), id, err))
 		p.n.phoneRefused(p.user, id)
 		return nil, false
+	}
+	if before {
+		p.compareRepeat(p.heard[first], h)
+		return &p.heard[first], false
 	}
 	p.index[key] = len(p.heard)
 	p.heard = append(p.heard, *h)

@@ -209,6 +209,7 @@ func TestConnectionEnds(t *testing.T) {
 
 func TestReplacedConnectionIsTold(t *testing.T) {
 	w := newWorld(t)
+	w.ExpectFinding("second-connection")
 	anna := w.enlisted("anna").online()
 	other := &bareClient{t: t, w: w, user: anna.user, noise: anna.noise, signal: anna.signal, account: anna.account,
 		header: anna.header, root: anna.root, changed: make(chan struct{})}

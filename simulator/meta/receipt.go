@@ -20,6 +20,7 @@ func (n *Network) receipt(c *connection, d *device, node binary.Node) {
 		n.finding("bad-receipt", fmt.Sprintf("%s: receipt %q to %s", jidText(d.jid), id, textOf(node.Attrs["to"])))
 		return
 	}
+	n.checkStored(d, kind, receiptIDs(node))
 	c.sendLater(n.ack(node, stamp(n.now()), 0))
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -83,7 +83,12 @@ func (n *Network) afterwards(c *connection, s subject) {
 	}
 	if n.strikes(FaultGarbage, s) != nil {
 		c.mu.Lock()
-		c.push([]byte{0, 0xf8, 0x7f, 0xff, 0xff})
+		c.push(outFrame{data: []byte{0, 0xf8, 0x7f, 0xff, 0xff}})
+		c.mu.Unlock()
+	}
+	if n.strikes(FaultOversizeFrame, s) != nil {
+		c.mu.Lock()
+		c.push(oversize())
 		c.mu.Unlock()
 	}
 	if f := n.strikes(FaultDrop, s); f != nil {

@@ -136,15 +136,30 @@ func (n *Network) forward(d *device, out outgoing, at stamp) (stamp, int) {
 		}
 	} else if first, repeated := d.taken[key]; repeated {
 		n.count("repeated")
+		n.toPhoneUnlessBlocked(d, u, out, first, true)
 		return first, 0
 	}
 	d.taken[key] = at
 	d.partners[u.lid.User] = true
-	if !u.blocked[jidText(d.jid)] {
-		u.phone.post(toPhone(d, out.id, out.kind, at, append([]binary.Node{out.enc}, out.beside...)))
-	}
+	n.toPhoneUnlessBlocked(d, u, out, at, false)
 	return at, 0
 }
+
+// toPhoneUnlessBlocked hands a message to a phone. What was taken before is only compared there with what came first: it
+// is not shown again. The model must be locked.
+func (n *Network) toPhoneUnlessBlocked(d *device, u *user, out outgoing, at stamp, repeated bool) {
+	if u.blocked[jidText(d.jid)] {
+		return
+	}
+	node := toPhone(d, out.id, out.kind, at, append([]binary.Node{out.enc}, out.beside...))
+	if repeated {
+		node.Attrs[markRepeated] = "true"
+	}
+	u.phone.post(node)
+}
+
+// markRepeated marks what a real server would not have handed on; it is not part of the protocol.
+const markRepeated = "repeated"
 
 // permitted decides whether a provider's user may write to a person. The model must be locked.
 func (n *Network) permitted(d *device, u *user, out outgoing) int {

@@ -81,6 +81,9 @@ func newVerifier(n *Network) *verifier {
 // read the issuer's key set over HTTP, so the model must not be locked.
 func (n *Network) verifyToken(raw, purpose, product string) (*claims, *tokenError) {
 	c, refused := n.tokens.verify(n.ctx, raw, purpose, product)
+	if refused != nil && refused.Code == codeTokenReplayed {
+		n.finding("token-replayed", purpose+" token: "+refused.Reason)
+	}
 	if refused != nil && refused.Code == codeTokenInvalid {
 		n.finding("token-invalid", purpose+" token: "+refused.Reason)
 	}

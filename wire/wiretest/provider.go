@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"causeway/network"
@@ -34,6 +35,8 @@ type provider struct {
 	key    *ecdsa.PrivateKey
 	kid    string
 	public map[string]any
+	// trouble says how the key set misbehaves, see [World.KeySet].
+	trouble atomic.Value
 }
 
 func newProvider() (*provider, error) {
@@ -56,6 +59,13 @@ func newProvider() (*provider, error) {
 func (p *provider) serve(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, mediaPath) {
 		p.media.ServeHTTP(w, r)
+		return
+	}
+	switch trouble, _ := p.trouble.Load().(string); trouble {
+	case "unreachable":
+		panic(http.ErrAbortHandler)
+	case "garbage":
+		_, _ = io.WriteString(w, "<html>") // whoever has gone away needs it not
 		return
 	}
 	var body any
@@ -90,12 +100,13 @@ type account struct {
 	mu      sync.Mutex
 	expired bool
 	foreign bool
+	change  func(claims map[string]any)
 }
 
 // token mints a token for a purpose, as good or bad as the account's state says.
 func (a *account) token(purpose string) (string, error) {
 	a.mu.Lock()
-	expired, foreign := a.expired, a.foreign
+	expired, foreign, change := a.expired, a.foreign, a.change
 	a.mu.Unlock()
 	now := time.Now()
 	if expired {
@@ -110,6 +121,9 @@ func (a *account) token(purpose string) (string, error) {
 	}
 	if a.number != "" {
 		claims["account_id"] = a.number
+	}
+	if change != nil {
+		change(claims)
 	}
 	key := a.provider.key
 	if foreign {

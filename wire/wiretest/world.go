@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -103,13 +104,36 @@ type World struct {
 	product  Product
 	provider *provider
 	numbers  *numbers
+	stored   *stored
+}
+
+// stored are the messages that handlers have taken: only of these the network may hear that they were delivered.
+type stored struct{ messages sync.Map }
+
+func (s *stored) has(client, messageID string) bool {
+	_, found := s.messages.Load(client + "/" + messageID)
+	return found
+}
+
+// noting is a handler that notes what it has taken.
+func (s *stored) noting(client network.Address, handler network.Handler) network.Handler {
+	return func(ctx context.Context, event network.Event) error {
+		err := handler(ctx, event)
+		message, ok := event.(network.MessageEvent)
+		if name, unnamed := wire.TextJID(client); err == nil && ok && unnamed == nil {
+			s.messages.Store(name+"/"+message.Message.ID.ID, true)
+		}
+		return err
+	}
 }
 
 // numbers keep apart who is made for a test.
 type numbers struct{ people, accounts atomic.Int64 }
 
 // On is the same network as another product shows it.
-func (w *World) On(product Product) *World { return &World{w.Net, product, w.provider, w.numbers} }
+func (w *World) On(product Product) *World {
+	return &World{w.Net, product, w.provider, w.numbers, w.stored}
+}
 
 var _ networktest.Harness = (*World)(nil)
 
@@ -143,7 +167,9 @@ func Run(m *testing.M, product Product, use func(*World), options ...meta.Option
 		return 1
 	}
 	net.ExpectFinding("token-invalid") // parts of the suite send such tokens
-	use(&World{net, product, p, &numbers{}})
+	stored := &stored{}
+	net.Stored(stored.has)
+	use(&World{net, product, p, &numbers{}, stored})
 	code := m.Run()
 	for _, finding := range net.Findings() {
 		if !finding.Expected {
@@ -200,7 +226,7 @@ func (w *World) open(t *testing.T, user *account, store wire.Store, handler netw
 		Token:        func(context.Context) (string, error) { return user.token("connect") },
 		ReadReceipts: true,
 		Upload:       w.provider.media.upload,
-		Handler:      handler,
+		Handler:      w.stored.noting(network.Interop(w.product.Network, Integrator, user.number), handler),
 		Log:          zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.DebugLevel),
 	}
 	return &Login{Config: config, world: w, account: user, client: w.product.Open(config)}
@@ -262,4 +288,17 @@ func (l *Login) Token(state networktest.TokenState) {
 	defer l.account.mu.Unlock()
 	l.account.expired = state == networktest.ExpiredToken
 	l.account.foreign = state == networktest.ForeignToken
+}
+
+// Claims changes what the account's tokens say; nil leaves them as they should be.
+func (l *Login) Claims(change func(map[string]any)) {
+	l.account.mu.Lock()
+	defer l.account.mu.Unlock()
+	l.account.change = change
+}
+
+// KeySet makes the provider's key set "unreachable" or "garbage", empty good again, and has the network forget what it knew of it.
+func (w *World) KeySet(trouble string) {
+	w.provider.trouble.Store(trouble)
+	w.Net.ForgetKeySets()
 }
