@@ -100,7 +100,7 @@ func (p *person) lidDigits() string {
 // WritesTo has a person write to a linked user's account from their phone.
 func (p *person) WritesTo(u *linkedUser, text string) (messageID string) {
 	p.world.t.Helper()
-	p.world.keepPrivate(text)
+	p.world.keepSecret(text)
 	messageID, err := p.Say(u.phone.LID(), text)
 	require.NoError(p.world.t, err)
 	return messageID

@@ -169,7 +169,7 @@ func bridgedTo(r *client.Room) string {
 func (r *room) Says(text string) id.EventID {
 	w := r.user.house.world
 	w.t.Helper()
-	w.keepPrivate(text)
+	w.keepSecret(text)
 	eventID, err := r.Send(w.ctx, text)
 	require.NoError(w.t, err)
 	return eventID

@@ -50,7 +50,7 @@ func (p *person) is(user id.UserID) bool {
 // Says sends a message to an enlisted user.
 func (p *person) Says(to *matrixUser, text string) (messageID string) {
 	p.world.t.Helper()
-	p.world.keepPrivate(text)
+	p.world.keepSecret(text)
 	messageID, err := p.Say(to.jid, text)
 	require.NoError(p.world.t, err)
 	return messageID

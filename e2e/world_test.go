@@ -256,6 +256,14 @@ func (w *world) keepPrivate(text string) {
 	}
 }
 
+// keepSecret notes a text that neither a log may show nor the network get other than encrypted.
+func (w *world) keepSecret(text string) {
+	w.keepPrivate(text)
+	if len(text) >= 10 {
+		w.net.KeepPrivate(text)
+	}
+}
+
 // eventually waits for something that announces itself nowhere: it asks again and again until the story's end.
 func (w *world) eventually(what string, holds func() bool) {
 	w.t.Helper()
