@@ -80,7 +80,7 @@ func TestMediaHostsInTrouble(t *testing.T) {
 	id, err := bob.SendMedia(l.client.Self(), picture("bytes"))
 	require.NoError(t, err)
 	file := told.file(t, id)
-	for _, status := range []string{"503", "truncated", "garbage"} { // the second host has it
+	for _, status := range []string{"401", "503", "truncated", "garbage"} { // the second host has it
 		fault := simulated.Net.Fault(meta.Fault{Kind: meta.FaultMediaHost, Params: map[string]string{"status": status}})
 		content, err := readAll(t, file)
 		require.NoError(t, err, status)
@@ -89,16 +89,18 @@ func TestMediaHostsInTrouble(t *testing.T) {
 	}
 	for status, want := range map[string]error{
 		"403": network.ErrMediaGone, "404": network.ErrMediaGone, "410": network.ErrMediaGone,
-		"500": network.ErrTemporary, "garbage": network.ErrMediaBroken,
+		"401": network.ErrTemporary, "500": network.ErrTemporary, "garbage": network.ErrMediaBroken,
 	} {
 		fault := simulated.Net.Fault(meta.Fault{Kind: meta.FaultMediaHost, Count: -1, Params: map[string]string{"status": status}})
 		_, err := readAll(t, file)
 		require.ErrorIs(t, err, want, status)
 		fault.Remove()
 	}
+	slow := simulated.Net.Fault(meta.Fault{Kind: meta.FaultMediaHost, Params: map[string]string{"status": "slow"}})
 	content, err := readAll(t, file)
 	require.NoError(t, err)
 	require.Equal(t, "bytes", string(content))
+	require.Equal(t, 1, slow.Struck())
 	_, err = l.client.OpenMedia(patient(t), []byte("not a reference"))
 	require.ErrorIs(t, err, network.ErrMediaGone)
 }

@@ -314,3 +314,14 @@ func TestServerRestarts(t *testing.T) {
 	simulated.Net.Restart(false)
 	conversing(t, l, told, bob)
 }
+
+// Whoever has left the region of third-party chats cannot be written to, until they come back.
+func TestPersonLeavesTheRegion(t *testing.T) {
+	l, told, bob := meet(t)
+	conversing(t, l, told, bob)
+	bob.SetRegion("US")
+	_, err := write(l, bob, "on the other side of the sea")
+	require.ErrorIs(t, err, network.ErrRegion)
+	bob.SetRegion("DE")
+	conversing(t, l, told, bob)
+}

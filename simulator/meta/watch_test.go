@@ -192,3 +192,35 @@ func TestPhonesThatLoseThings(t *testing.T) {
 		require.EqualValues(t, string(rune('1'+count)), childOf(retry, "retry").Attrs["count"])
 	}
 }
+
+func TestUsedCountersAndRetries(t *testing.T) {
+	w := newWorld(t)
+	bob := w.WhatsApp("+4915110000001", "Bob")
+	require.NoError(t, bob.OptIn(testIntegrator))
+	anna := w.enlisted("anna").online()
+	id, err := bob.Say(anna.text(), "hello")
+	require.NoError(t, err)
+	anna.open(anna.awaitTag("message"))
+
+	node := anna.message(bob, "3EB0AA", encodeText("one ciphertext"))
+	require.Nil(t, anna.deliver(node).Attrs["error"])
+	_, err = bob.Hears(within(t))
+	require.NoError(t, err)
+	w.seeks("old-counter")
+	node.Attrs["id"] = "3EB0AB"
+	require.Nil(t, anna.deliver(node).Attrs["error"])
+	w.found("old-counter")
+	require.Len(t, bob.Heard(), 1)
+
+	ask := func(count int) {
+		anna.send(binary.Node{Tag: "receipt", Attrs: binary.Attrs{"id": id, "to": bob.user.lid, "type": "retry"}, Content: []binary.Node{
+			{Tag: "retry", Attrs: binary.Attrs{"id": id, "count": count, "t": "1", "v": 1}}, {Tag: "registration", Content: uint32Bytes(4711)}}})
+	}
+	for count := 1; count <= maxRetries; count++ {
+		ask(count)
+		require.Equal(t, id, anna.awaitTag("message").Attrs["id"])
+	}
+	w.seeks("too-many-retries")
+	ask(1) // it says what it likes
+	w.found("too-many-retries")
+}
