@@ -137,7 +137,6 @@ func TestLinkedGroupFromMatrix(t *testing.T) {
 
 	created, err := alice.client.Matrix.CreateRoom(w.soon(), &mautrix.ReqCreateRoom{
 		Name: "Reading", Preset: "private_chat", Invite: []id.UserID{annas.ghost(anna), alice.bot.UserID()},
-		PowerLevelOverride: &event.PowerLevelsEventContent{Users: map[id.UserID]int{alice.client.UserID(): 100, alice.bot.UserID(): 100}},
 	})
 	require.NoError(t, err)
 	var jid string
@@ -145,9 +144,10 @@ func TestLinkedGroupFromMatrix(t *testing.T) {
 		joined := alice.client.Room(created.RoomID)
 		return joined != nil && joined.Member(alice.bot.UserID()) == event.MembershipJoin
 	}))
+	room := &room{Room: alice.client.Room(created.RoomID), user: alice.matrixUser}
+	room.changesLevels(func(levels *event.PowerLevelsEventContent) { levels.SetUserLevel(alice.bot.UserID(), 100) })
 	_, err = alice.client.Matrix.SendText(w.soon(), created.RoomID, "!cw create-group")
 	require.NoError(t, err)
-	room := &room{Room: alice.client.Room(created.RoomID), user: alice.matrixUser}
 	room.waitFor("the room to be bridged", func() bool { return strings.Contains(bridgedTo(room.Room), "group") })
 	jid = strings.TrimPrefix(bridgedTo(room.Room), "whatsapp-group-") + "@g.us"
 	w.group(jid, "the group", func(g meta.GroupInfo) bool {
