@@ -6,7 +6,7 @@ STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.7.0
 FUZZTIME ?= 10s
 TESTTIME ?= 20m
 
-.PHONY: help build demo demo-once demo-crash crash crash-slice fault-matrix load test check format vet lint fuzz homeserver clean
+.PHONY: help build demo demo-once demo-crash crash crash-slice fault-matrix load test test-synapse check format vet lint fuzz homeserver clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ crash-slice: ## five minutes of all that, and the negative controls
 
 test: homeserver ## all tests, with the race detector
 	go test -race -timeout $(TESTTIME) ./...
+
+test-synapse: .venv-synapse/ready ## the end-to-end stories on Synapse instead of Dendrite (python3 with venv; from PyPI)
+	CAUSEWAY_E2E_SYNAPSE=$(CURDIR)/.venv-synapse/bin/python go test -count=1 -timeout $(TESTTIME) ./e2e
+
+.venv-synapse/ready:
+	python3 -m venv .venv-synapse && .venv-synapse/bin/pip install -q 'matrix-synapse==1.163.2' && touch $@
 
 check: format vet lint test ## everything that a change has to pass
 
