@@ -23,6 +23,7 @@ func rowProblems() map[string]problem {
 		"dropped":     {code: "CW-1910", text: textRowDropped, status: failed},
 		"repeat":      {code: "CW-1911", text: textRowRepeat, status: event.MessageStatusSuccess},
 		"ignored":     {code: "CW-1912", text: textRowIgnored, status: event.MessageStatusSuccess},
+		"overtaken":   {code: "CW-1913", text: textRowOvertaken, status: event.MessageStatusSuccess},
 	}
 }
 

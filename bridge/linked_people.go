@@ -54,23 +54,6 @@ func (c *linkedClient) GetUserInfo(ctx context.Context, ghost *bridgev2.Ghost) (
 	return info, nil
 }
 
-// note writes what is known of a person into a ghost's row, and says whether that was news.
-func note(ghost *bridgev2.Ghost, known puppet.Profile) bool {
-	metadata, ok := ghost.Metadata.(*GhostMetadata)
-	if !ok || metadata == nil {
-		metadata = &GhostMetadata{}
-		ghost.Metadata = metadata
-	}
-	before := *metadata
-	if known.Phone.Kind == network.KindPhone {
-		metadata.Phone = known.Phone.User
-	}
-	if known.Name != "" {
-		metadata.Name = known.Name
-	}
-	return *metadata != before
-}
-
 // merge adds what the network says of a person to what is known. The address book's name is used only where all may see it.
 func (c *Client) merge(known puppet.Profile, person network.Person) puppet.Profile {
 	if person.Alias.Kind == network.KindPhone {

@@ -169,8 +169,8 @@ func (c *Connector) aliases(ctx context.Context, address network.Address) []netw
 	if err != nil || ghost == nil {
 		return nil
 	}
-	if metadata, ok := ghost.Metadata.(*GhostMetadata); ok && metadata.Phone != "" && address.Kind == network.KindLID {
-		return []network.Address{network.Phone(metadata.Phone)}
+	if known, err := profile(ghost); err == nil && !known.Phone.IsZero() && address.Kind == network.KindLID {
+		return []network.Address{known.Phone}
 	}
 	return nil
 }

@@ -2,8 +2,10 @@ package bridge
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/networkid"
@@ -14,12 +16,50 @@ import (
 	"causeway/puppet"
 )
 
-// GhostMetadata is what we remember of a person beside bridgev2's columns.
+// GhostMetadata is what we remember of a person beside bridgev2's columns. Ghosts are shared by all logins, and bridgev2
+// writes them down whenever it likes, so that this has a lock of its own.
 type GhostMetadata struct {
+	lock  sync.Mutex
+	facts ghostFacts
+}
+
+type ghostFacts struct {
 	// Phone is digits without the plus sign, empty if the network keeps the number back.
 	Phone string `json:"phone,omitempty"`
 	// Name is the person's own name for themselves, if the network told it.
 	Name string `json:"name,omitempty"`
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (m *GhostMetadata) MarshalJSON() ([]byte, error) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	return json.Marshal(m.facts)
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (m *GhostMetadata) UnmarshalJSON(data []byte) error {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	return json.Unmarshal(data, &m.facts)
+}
+
+// note adds what is known of a person, and says whether that was news.
+func note(ghost *bridgev2.Ghost, known puppet.Profile) bool {
+	metadata, ok := ghost.Metadata.(*GhostMetadata)
+	if !ok {
+		return false
+	}
+	metadata.lock.Lock()
+	defer metadata.lock.Unlock()
+	before := metadata.facts
+	if known.Phone.Kind == network.KindPhone {
+		metadata.facts.Phone = known.Phone.User
+	}
+	if name := puppet.Clean(known.Name); name != "" {
+		metadata.facts.Name = name
+	}
+	return metadata.facts != before
 }
 
 // profile is what is known of a ghost's person.
@@ -30,9 +70,11 @@ func profile(ghost *bridgev2.Ghost) (puppet.Profile, error) {
 	}
 	known := puppet.Profile{Address: address}
 	if metadata, ok := ghost.Metadata.(*GhostMetadata); ok {
-		known.Name = metadata.Name
-		if metadata.Phone != "" {
-			known.Phone = network.Phone(metadata.Phone)
+		metadata.lock.Lock()
+		defer metadata.lock.Unlock()
+		known.Name = metadata.facts.Name
+		if metadata.facts.Phone != "" {
+			known.Phone = network.Phone(metadata.facts.Phone)
 		}
 	}
 	return known, nil
@@ -70,19 +112,7 @@ func (c *Connector) learn(ctx context.Context, login *bridgev2.UserLogin, news p
 	if err != nil {
 		return fmt.Errorf("failed to get a ghost: %w", err)
 	}
-	metadata, ok := ghost.Metadata.(*GhostMetadata)
-	if !ok || metadata == nil {
-		metadata = &GhostMetadata{}
-		ghost.Metadata = metadata
-	}
-	before := *metadata
-	if news.Phone.Kind == network.KindPhone {
-		metadata.Phone = news.Phone.User
-	}
-	if name := puppet.Clean(news.Name); name != "" {
-		metadata.Name = name
-	}
-	if *metadata == before {
+	if !note(ghost, news) {
 		ghost.UpdateInfoIfNecessary(ctx, login, bridgev2.RemoteEventMessage)
 		return nil
 	}
@@ -98,27 +128,25 @@ func (c *Connector) learn(ctx context.Context, login *bridgev2.UserLogin, news p
 
 // nameOf is a person's name for use in a sentence, without the network's.
 func (c *Connector) nameOf(ctx context.Context, a network.Address) string {
-	ghost, err := c.bridge.GetGhostByID(ctx, puppet.ID(a))
-	if err != nil {
-		return puppet.BestName(puppet.Profile{Address: a})
+	return puppet.BestName(c.knownOf(ctx, a))
+}
+
+// knownOf is what is known of a person: no more than the address where that cannot be read.
+func (c *Connector) knownOf(ctx context.Context, a network.Address) puppet.Profile {
+	if ghost, err := c.bridge.GetGhostByID(ctx, puppet.ID(a)); err == nil {
+		if known, err := profile(ghost); err == nil {
+			return known
+		}
 	}
-	known, err := profile(ghost)
-	if err != nil {
-		return puppet.BestName(puppet.Profile{Address: a})
-	}
-	return puppet.BestName(known)
+	return puppet.Profile{Address: a}
 }
 
 // nameAndNumber is how a person can be told to somebody who does not know them; the number is empty if it is the
 // name already, or nobody knows it.
 func (c *Connector) nameAndNumber(ctx context.Context, a network.Address) (name, number string) {
-	name = c.nameOf(ctx, a)
-	ghost, err := c.bridge.GetGhostByID(ctx, puppet.ID(a))
-	if err != nil {
-		return name, ""
-	}
-	if metadata, ok := ghost.Metadata.(*GhostMetadata); ok && metadata.Phone != "" && !strings.Contains(name, metadata.Phone) {
-		number = "+" + metadata.Phone
+	known := c.knownOf(ctx, a)
+	if name = puppet.BestName(known); known.Phone.User != "" && !strings.Contains(name, known.Phone.User) {
+		number = "+" + known.Phone.User
 	}
 	return name, number
 }

@@ -64,6 +64,7 @@ const (
 	textRowDropped     = "It was given up by an administrator."
 	textRowRepeat      = "It was shown already, so nothing was left to do."
 	textRowIgnored     = "There was nothing in it to show, or what it was about is not in the room."
+	textRowOvertaken   = "It could not be opened when it came, and when it came again its sender had already changed their mind: the later change stands."
 )
 
 // What is sent in place of what third-party chats do not know.
