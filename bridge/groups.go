@@ -125,6 +125,9 @@ func (c *Client) groupChanged(ctx context.Context, e network.GroupEvent) error {
 		}
 	}
 	meta.PostHandleFunc = func(ctx context.Context, room *bridgev2.Portal) {
+		if room.MXID != "" {
+			c.tellRequests(ctx, room, e.Change)
+		}
 		switch {
 		case room.MXID == "":
 		case e.Change.LinkReset:

@@ -11,7 +11,6 @@ import (
 
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/commands"
-	"maunium.net/go/mautrix/id"
 
 	"causeway/network"
 	"causeway/portal"
@@ -35,6 +34,14 @@ func (c *Connector) linkedCommands() []commands.CommandHandler {
 	return []commands.CommandHandler{
 		&commands.FullHandler{Func: c.inviteLink, Name: "invite-link", RequiresLogin: true, RequiresPortal: true,
 			Help: help("[reset]", "Show the link by which people join the group of this room, or replace it.")},
+		&commands.FullHandler{Func: c.approval, Name: "approval", RequiresLogin: true, RequiresPortal: true,
+			Help: help("<on|off>", "Have those who join the group of this room by its link wait for an administrator, or not.")},
+		&commands.FullHandler{Func: c.requests, Name: "requests", RequiresLogin: true, RequiresPortal: true,
+			Help: help("", "List who waits to come into the group of this room.")},
+		&commands.FullHandler{Func: func(ce *commands.Event) { c.answerRequests(ce, true) }, Name: "approve", RequiresLogin: true, RequiresPortal: true,
+			Help: help("<_number_|all>", "Let somebody who waits into the group, by their number in `requests`.")},
+		&commands.FullHandler{Func: func(ce *commands.Event) { c.answerRequests(ce, false) }, Name: "refuse", RequiresLogin: true, RequiresPortal: true,
+			Help: help("<_number_|all>", "Turn somebody away who waits to come into the group.")},
 		&commands.FullHandler{Func: c.join, Name: "join", RequiresLogin: true,
 			Help: help("<_link_>", "Join a group by its invitation link.")},
 		&commands.FullHandler{Func: c.resolveLink, Name: "resolve-link", RequiresLogin: true,
@@ -87,60 +94,6 @@ func ofGroup(ce *commands.Event, do func(ctx context.Context, client *Client, gr
 	}
 }
 
-func (c *Connector) inviteLink(ce *commands.Event) {
-	reset := len(ce.Args) == 1 && strings.EqualFold(ce.Args[0], "reset")
-	ofGroup(ce, func(ctx context.Context, _ *Client, group groupOf) error {
-		link, err := group.InviteLink(ctx, group.address, reset)
-		if err == nil {
-			ce.Reply(textInviteLink, link)
-		}
-		return err
-	})
-}
-
-func (c *Connector) join(ce *commands.Event) {
-	client, groups, ok := groupsOf(ce, textJoinUsage)
-	if !ok {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ce.Ctx, askTimeout)
-	defer cancel()
-	address, err := groups.JoinByLink(ctx, ce.Args[0])
-	if err != nil {
-		ce.Reply("%s", replyOf(err, client.self.Network))
-		return
-	}
-	client.showJoined(ce, address)
-}
-
-// groupsOf is the linked login's groups for a command with one argument.
-func groupsOf(ce *commands.Event, usage string) (client *Client, groups network.Groups, ok bool) {
-	if len(ce.Args) != 1 {
-		ce.Reply(usage)
-		return nil, nil, false
-	}
-	if client, ok = linkedOf(ce); !ok {
-		return nil, nil, false
-	}
-	client.settle(ce.Ctx)
-	groups, err := ability[network.Groups](client)
-	if err != nil {
-		ce.Reply("%s", replyOf(err, client.self.Network))
-		return nil, nil, false
-	}
-	return client, groups, true
-}
-
-// showJoined makes the room of a group that the login has just joined.
-func (c *Client) showJoined(ce *commands.Event, group network.Address) {
-	room, err := c.roomOf(ce.Ctx, group)
-	if err != nil {
-		ce.Reply(textJoinedSoon)
-		return
-	}
-	ce.Reply(textJoined, room.Name, c.linkTo(room))
-}
-
 // linkTo is a link to a room.
 func (c *Client) linkTo(room *bridgev2.Portal) string {
 	return room.MXID.URI(c.connector.bridge.Matrix.ServerName()).MatrixToURL()
@@ -160,21 +113,6 @@ func (c *Client) roomOf(ctx context.Context, conversation network.Address) (*bri
 		}
 	}
 	return room, nil
-}
-
-func (c *Connector) resolveLink(ce *commands.Event) {
-	client, groups, ok := groupsOf(ce, textResolveUsage)
-	if !ok {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ce.Ctx, askTimeout)
-	defer cancel()
-	group, err := groups.ResolveLink(ctx, ce.Args[0])
-	if err != nil {
-		ce.Reply("%s", replyOf(err, client.self.Network))
-		return
-	}
-	ce.Reply(textResolved, portal.GroupName(group.Name), len(group.Members))
 }
 
 func (c *Connector) timer(ce *commands.Event) {
@@ -338,47 +276,4 @@ func (c *Connector) sync(ce *commands.Event) {
 		return
 	}
 	ce.Reply(textSyncAsked)
-}
-
-// acceptInvitation joins the group that a message invites into: the one that the command replies to, or the newest of the room.
-func (c *Client) acceptInvitation(ce *commands.Event) {
-	invitation := metadataOf(ce.Portal).Invite
-	if chosen := c.invitationIn(ce.Ctx, ce.ReplyTo); chosen != nil {
-		invitation = chosen
-	}
-	if invitation == nil {
-		ce.Reply(textNoInvitation)
-		return
-	}
-	invite, inviter, err := invitation.GroupInvite()
-	var groups network.Groups
-	if err == nil {
-		groups, err = ability[network.Groups](c)
-	}
-	if err == nil {
-		ctx, cancel := context.WithTimeout(ce.Ctx, askTimeout)
-		defer cancel()
-		err = groups.AcceptInvite(ctx, invite, inviter)
-	}
-	if err != nil {
-		ce.Reply("%s", replyOf(err, c.self.Network))
-		return
-	}
-	metadataOf(ce.Portal).Invite = nil
-	c.remember(ce.Ctx, ce.Portal)
-	c.showJoined(ce, invite.Group)
-}
-
-func (c *Client) invitationIn(ctx context.Context, event id.EventID) *portal.Invitation {
-	if event == "" {
-		return nil
-	}
-	row, err := c.connector.bridge.DB.Message.GetPartByMXID(ctx, event)
-	if err != nil || row == nil {
-		return nil
-	}
-	if metadata, ok := row.Metadata.(*portal.MessageMetadata); ok && metadata != nil {
-		return metadata.Invite
-	}
-	return nil
 }

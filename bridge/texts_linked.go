@@ -64,6 +64,9 @@ const (
 	textGroupLeft      = "You are not in this group any more. The room stays readable."
 	textGroupBack      = "You are in this group again: you can write."
 	textLinkReset      = "The group's invitation link was replaced; the old one works no longer."
+	textWantsInNoMore  = "%s does not want to join this group any more."
+	textApprovalOn     = "Whoever joins this group by its link waits for an administrator now."
+	textApprovalOff    = "Whoever has this group's link can join it now."
 	textCallRinging    = "📞 Incoming call. It can be taken on your phone only."
 	textCallVideo      = "📹 Incoming video call. It can be taken on your phone only."
 	textCallMissed     = "📞 Missed call."
@@ -76,6 +79,13 @@ const (
 	textNotLinked       = "This works with your own WhatsApp account only. Log in with `login whatsapp-qr`."
 	textNotAGroup       = "This works in the room of a group only."
 	textInviteLink      = "People can join this group by %s. Whoever has the link can come in."
+	textNobodyWaits     = "Nobody waits to join this group."
+	textAnswerThem      = "`$cmdprefix approve <number|all>` lets them in, `$cmdprefix refuse <number|all>` turns them away."
+	textAnswerUsage     = "Usage: `$cmdprefix approve <number|all>` or `$cmdprefix refuse <number|all>`, with a number from `$cmdprefix requests`."
+	textAdmitted        = "%s is let in."
+	textRefused         = "%s is turned away."
+	textNotAnswered     = "This did not work with %s: %s"
+	textApprovalUsage   = "Usage: `$cmdprefix approval <on|off>`: whether those who join by the link wait for an administrator."
 	textJoinUsage       = "Usage: `$cmdprefix join <link>`, with a link such as https://chat.whatsapp.com/…"
 	textResolveUsage    = "Usage: `$cmdprefix resolve-link <link>`, with a link such as https://chat.whatsapp.com/…"
 	textResolved        = "The link leads to the group “%s” with %d members."
@@ -143,6 +153,11 @@ func textInvited(group, expires string) string {
 		text += " It ends on " + expires + "."
 	}
 	return text
+}
+
+func textWantsIn(name, prefix string) string {
+	return fmt.Sprintf("%s wants to join this group and waits for an administrator. `%s requests` lists who waits; `%s approve all` lets them in.",
+		name, prefix, prefix)
 }
 
 func textTimer(timer time.Duration) string {

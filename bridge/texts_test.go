@@ -55,7 +55,7 @@ func TestLinkedTexts(t *testing.T) {
 	texts := append(constantsOf(t, "texts_linked.go"),
 		textLinkedTopic(network.WhatsApp), textLinkedSpace(network.WhatsApp, "+4915110000001"), textLinkedSpace(network.WhatsApp, ""),
 		textPlaceholder("event", "", "WhatsApp on your phone"), textPlaceholder("buttons", "Choose one", ""),
-		textInvited("Hiking", ""), textInvited("Hiking", "2026-11-25 10:00:00 UTC"), textTimer(24*time.Hour), textTimer(90*24*time.Hour),
+		textInvited("Hiking", ""), textInvited("Hiking", "2026-11-25 10:00:00 UTC"), textWantsIn("Anna", "!cw"), textTimer(24*time.Hour), textTimer(90*24*time.Hour),
 		textBan("", aTime), textBan("the same message to too many people", time.Time{}))
 	out := strings.Join(texts, "\n") + "\n"
 	if *update {

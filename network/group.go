@@ -64,6 +64,8 @@ type GroupChange struct {
 	Added, Joined, Removed, Left []Address `json:",omitempty"`
 	// Promoted became administrators, Demoted are so no longer.
 	Promoted, Demoted []Address `json:",omitempty"`
+	// Requested want to be let in by an administrator, Withdrawn do not any more.
+	Requested, Withdrawn []Address `json:",omitempty"`
 	// LinkReset says that the old invitation link no longer works.
 	LinkReset bool `json:",omitempty"`
 	// Deleted says that the group is gone.
@@ -100,6 +102,11 @@ type Groups interface {
 	SetGroupPicture(ctx context.Context, group Address, jpeg []byte) (id string, err error)
 	SetGroupAnnounce(ctx context.Context, group Address, announce bool) error
 	SetGroupLocked(ctx context.Context, group Address, locked bool) error
+	// SetGroupApproval has whoever comes by the link wait for an administrator. JoinRequests are those who wait, the first to
+	// come first; AnswerRequests lets them in or turns them away, failed as of ChangeMembers.
+	SetGroupApproval(ctx context.Context, group Address, approval bool) error
+	JoinRequests(ctx context.Context, group Address) ([]Address, error)
+	AnswerRequests(ctx context.Context, group Address, admit bool, people []Address) (failed map[Address]error, err error)
 	// InviteLink is the link by which people join; reset replaces it, and the old one works no longer.
 	InviteLink(ctx context.Context, group Address, reset bool) (link string, err error)
 	// ResolveLink looks at the group behind a link, JoinByLink joins it. Joining a group that lets people in by

@@ -89,6 +89,7 @@ func (r renamer) content(content Content) Content {
 func (r renamer) group(change GroupChange) GroupChange {
 	for _, people := range []*[]Address{
 		&change.Added, &change.Joined, &change.Removed, &change.Left, &change.Promoted, &change.Demoted,
+		&change.Requested, &change.Withdrawn,
 	} {
 		*people = r.all(*people)
 	}

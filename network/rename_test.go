@@ -24,7 +24,7 @@ func TestRenamed(t *testing.T) {
 		network.ReceiptEvent{Conversation: old, Reader: old, Sender: old}, network.TypingEvent{Conversation: old, Sender: old},
 		network.IdentityEvent{Person: old}, network.PersonEvent{Person: old}, network.ChatEvent{Conversation: old, By: old, Message: &id}, network.CallEvent{Conversation: old, Caller: old},
 		network.GroupEvent{Group: network.GroupAddress("1"), By: old, Change: network.GroupChange{
-			Added: people, Joined: people, Removed: people, Left: people, Promoted: people, Demoted: people,
+			Added: people, Joined: people, Removed: people, Left: people, Promoted: people, Demoted: people, Requested: people, Withdrawn: people,
 			Whole: &network.Group{Members: []network.Member{{Address: old}, {Address: other}}},
 		}},
 	} {

@@ -121,6 +121,24 @@ func (p *Person) ChangeMembers(group, what string, who ...string) error {
 	return nil
 }
 
+// InviteTo does what phones do for somebody who cannot be added to a group: the server gives an invitation for them alone, and
+// it is sent to them as a message. Whoever can be added is, and no message is sent.
+func (p *Person) InviteTo(group, who string) (id string, err error) {
+	list, err := p.participants([]string{who})
+	if err != nil {
+		return "", err
+	}
+	answer, err := p.askGroups("set", group, binary.Node{Tag: "add", Content: list})
+	if err != nil {
+		return "", err
+	}
+	code := attrText(childOf(answer, "add", "participant", "add_request"), "code")
+	if code == "" {
+		return "", nil
+	}
+	return p.SendGroupInvite(who, group, code)
+}
+
 // SetSubject renames a group.
 func (p *Person) SetSubject(group, subject string) error {
 	_, err := p.askGroups("set", group, binary.Node{Tag: "subject", Content: []byte(subject)})

@@ -39,7 +39,7 @@ func (l *link) groupChanged(ctx context.Context, e *events.GroupInfo) error {
 		change.Locked = &e.Locked.IsLocked
 	}
 	if e.MembershipApprovalMode != nil {
-		change.Approval = &e.MembershipApprovalMode.IsJoinApprovalRequired
+		change.Approval = l.approval(ctx, e.JID)
 	}
 	if e.Ephemeral != nil {
 		timer := time.Duration(0)
@@ -106,9 +106,59 @@ func (l *link) membersChanged(ctx context.Context, event *network.GroupEvent, e 
 	if change.Promoted, err = l.own.addresses(ctx, e.Promote); err != nil {
 		return err
 	}
-	change.Demoted, err = l.own.addresses(ctx, e.Demote)
-	return err
+	if change.Demoted, err = l.own.addresses(ctx, e.Demote); err != nil {
+		return err
+	}
+	return l.requestsChanged(ctx, change, e)
 }
+
+// The changes of who waits for an administrator, which the library does not read.
+const (
+	requestsCame      = "created_membership_requests"
+	requestsWithdrawn = "revoked_membership_requests"
+)
+
+// requestsChanged notes who wants to be let in, and who does not any more.
+func (l *link) requestsChanged(ctx context.Context, change *network.GroupChange, e *events.GroupInfo) error {
+	for _, node := range e.UnknownChanges {
+		var people []types.JID
+		for _, child := range node.GetChildren() {
+			if jid := child.AttrGetter().OptionalJIDOrEmpty("jid"); !jid.IsEmpty() {
+				l.lib.StoreLIDPNMapping(ctx, plain(jid), plain(child.AttrGetter().OptionalJIDOrEmpty("phone_number")))
+				people = append(people, jid)
+			}
+		}
+		if len(people) == 0 && e.Sender != nil {
+			people = append(people, *e.Sender)
+		}
+		who, err := l.own.addresses(ctx, people)
+		switch {
+		case err != nil:
+			return err
+		case node.Tag == requestsCame:
+			change.Requested = append(change.Requested, who...)
+		case node.Tag == requestsWithdrawn:
+			change.Withdrawn = append(change.Withdrawn, who...)
+		}
+	}
+	return nil
+}
+
+// approval asks whether a group has its administrators let people in, nil if that cannot be had: the library reads every
+// change of it as a yes.
+func (l *link) approval(ctx context.Context, group types.JID) *bool {
+	ctx, cancel := context.WithTimeout(ctx, approvalPatience)
+	defer cancel()
+	info, err := l.lib.GetGroupInfo(ctx, group)
+	if err != nil {
+		l.owner.cfg.Log.Debug().Err(failure(err)).Msg("It cannot be told how people come into a group now")
+		return nil
+	}
+	return &info.IsJoinApprovalRequired
+}
+
+// approvalPatience is how long an answer about a group may take while other events wait.
+const approvalPatience = 20 * time.Second
 
 // groupJoined takes that the login has come into a group.
 func (l *link) groupJoined(ctx context.Context, e *events.JoinedGroup) error {

@@ -57,6 +57,9 @@ func TestGroupChangesIn(t *testing.T) {
 	require.True(t, *anna.groupChange("the lock", func(c network.GroupChange) bool { return c.Locked != nil }).Change.Locked)
 	require.NoError(t, bob.SetApproval(group, true))
 	require.True(t, *anna.groupChange("approval", func(c network.GroupChange) bool { return c.Approval != nil }).Change.Approval)
+	require.NoError(t, bob.SetApproval(group, false))
+	require.False(t, *anna.groupChange("no approval", func(c network.GroupChange) bool { return c.Approval != nil }).Change.Approval)
+	require.NoError(t, bob.SetApproval(group, true))
 	require.NoError(t, bob.SetGroupEphemeral(group, 86400))
 	require.Equal(t, 24*time.Hour, *anna.groupChange("the timer", func(c network.GroupChange) bool { return c.Timer != nil }).Change.Timer)
 	require.NoError(t, bob.SetGroupEphemeral(group, 0))
@@ -183,6 +186,46 @@ func TestGroupChangesOut(t *testing.T) {
 	_, err = anna.Group(ctx, group)
 	require.ErrorIs(t, err, network.ErrNotMember)
 	_, err = anna.Group(ctx, network.GroupAddress("120363999999999999"))
+	require.ErrorIs(t, err, network.ErrUnknownGroup)
+}
+
+// Administrators hear who wants to come in, and let them in or turn them away.
+func TestJoinRequests(t *testing.T) {
+	anna, bob, carl := newDevice(t, "Anna"), person("Bob"), person("Carl")
+	ctx := within(t)
+	made, _, err := anna.CreateGroup(ctx, "By leave", nil)
+	require.NoError(t, err)
+	group := made.Address
+	require.NoError(t, anna.SetGroupApproval(ctx, group, true))
+	link, err := anna.InviteLink(ctx, group, false)
+	require.NoError(t, err)
+	for _, who := range []*meta.Person{bob, carl} {
+		waits, err := who.JoinByLink(link)
+		require.NoError(t, err)
+		require.True(t, waits)
+		asked := anna.groupChange("the request", func(c network.GroupChange) bool { return c.Requested != nil })
+		require.Equal(t, []network.Address{addressOf(t, who)}, asked.Change.Requested)
+	}
+	waiting, err := anna.JoinRequests(ctx, group)
+	require.NoError(t, err)
+	require.Equal(t, []network.Address{addressOf(t, bob), addressOf(t, carl)}, waiting)
+	failed, err := anna.AnswerRequests(ctx, group, true, waiting[:1])
+	require.NoError(t, err)
+	require.Empty(t, failed)
+	failed, err = anna.AnswerRequests(ctx, group, false, waiting[1:])
+	require.NoError(t, err)
+	require.Empty(t, failed)
+	failed, err = anna.AnswerRequests(ctx, group, true, waiting[1:])
+	require.NoError(t, err)
+	require.ErrorIs(t, failed[waiting[1]], network.ErrUnknownPerson, "answered already")
+	info, err := simulated.Group(group.User)
+	require.NoError(t, err)
+	_, in := info.Rank(bob)
+	require.True(t, in)
+	_, in = info.Rank(carl)
+	require.False(t, in)
+	require.Empty(t, info.Waiting)
+	_, err = anna.JoinRequests(ctx, network.GroupAddress("120363999999999999"))
 	require.ErrorIs(t, err, network.ErrUnknownGroup)
 }
 
