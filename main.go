@@ -53,6 +53,11 @@ func main() {
 		fmt.Fprintf(os.Stderr, "causeway: unknown command %q; see causeway --help\n", os.Args[1])
 		os.Exit(exitUsage)
 	}
+	if args.register {
+		if status, done := register(connector, args); done {
+			os.Exit(status)
+		}
+	}
 	if args.start {
 		if err := checkFiles(os.Stderr, args.config, args.registration); err != nil {
 			fmt.Fprintf(os.Stderr, "causeway: %v\n", err)
@@ -106,6 +111,8 @@ type asked struct {
 	// example asks for an example configuration, and nothing else comes first. bridgev2 has the same flag, and
 	// no way to change the defaults of what it writes.
 	example bool
+	// register asks for a registration, noUpdate for a configuration that is left alone.
+	register, noUpdate bool
 	// start asks for the bridge to run.
 	start bool
 }
@@ -125,7 +132,7 @@ func parseArgs(args []string) asked {
 	} {
 		set.Make().LongKey(other).Default("false").Bool()
 	}
-	set.MakeFull("n", "no-update", "", "false").Bool()
+	noUpdate := set.MakeFull("n", "no-update", "", "false").Bool()
 	register := set.MakeFull("g", "generate-registration", "", "false").Bool()
 	if err := set.Parse(); err != nil {
 		return asked{} // bridgev2 says what is wrong
@@ -135,7 +142,10 @@ func parseArgs(args []string) asked {
 			return asked{}
 		}
 	}
-	return asked{config: *config, registration: *registration, example: *example, start: !*example && !*register}
+	return asked{
+		config: *config, registration: *registration, example: *example, register: *register && !*example, noUpdate: *noUpdate,
+		start: !*example && !*register,
+	}
 }
 
 // writeExample returns the exit status. A file that exists is never overwritten.

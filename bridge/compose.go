@@ -32,6 +32,10 @@ const (
 // any of them starts. It refuses settings under which events could get lost or
 // change their order.
 func Compose(main *mxmain.BridgeMain) error {
+	for _, warning := range overlaps(main.Config.AppService) {
+		main.Log.Warn().Str("setting", warning.key).Str("value", warning.value).
+			Msg("This is a name that mautrix-whatsapp uses: beside it, choose another one, or both bridges answer for the same accounts")
+	}
 	if err := refuseUnsafe(main); err != nil {
 		return err
 	}
@@ -39,13 +43,10 @@ func Compose(main *mxmain.BridgeMain) error {
 	if !ok {
 		return errors.New("the program is not composed of this bridge's parts")
 	}
-	for _, warning := range overlaps(main.Config.AppService) {
-		main.Log.Warn().Str("setting", warning.key).Str("value", warning.value).
-			Msg("This is a name that mautrix-whatsapp uses: beside it, choose another one, or both bridges answer for the same accounts")
-	}
 	if err := quieten(main); err != nil {
 		return err
 	}
+	connector.puppetUsers(main.Config)
 	main.Config.Bridge.DeduplicateMatrixMessages = false // see config.example.yaml
 	journaled, err := connector.installDelivery(main)
 	if err != nil {
@@ -104,6 +105,8 @@ func refuseUnsafe(main *mxmain.BridgeMain) error {
 		{main.Config.AppService.AsyncTransactions, "appservice.async_transactions", "set it to false: it lets messages overtake each other"},
 		{main.Config.Homeserver.Websocket, "homeserver.websocket", "set it to false: events would not be acknowledged one by one"},
 		{main.Config.Bridge.SplitPortals, "bridge.split_portals", "set it to false: every user has rooms of their own already"},
+		{main.Config.Encryption.Appservice && wholeServer(main), "network.double_puppets", "set it or encryption.appservice to false: " +
+			"with both the homeserver would hand the bridge the keys of all its users"},
 		{main.Config.Bridge.Relay.Enabled, "bridge.relay.enabled", "set it to false: each user of third-party chats must enlist for themselves"},
 	} {
 		if setting.unsafe {

@@ -29,9 +29,11 @@ type Config struct {
 	Media       MediaConfig    `yaml:"media"`
 	Delivery    DeliveryConfig `yaml:"delivery"`
 	// SecretFile holds the instance secret; empty is beside the database.
-	SecretFile string        `yaml:"secret_file"`
-	Interop    InteropConfig `yaml:"interop"`
-	Linked     LinkedConfig  `yaml:"linked"`
+	SecretFile string `yaml:"secret_file"`
+	// DoublePuppets lets the bridge act as the homeserver's own users by its own registration.
+	DoublePuppets bool          `yaml:"double_puppets"`
+	Interop       InteropConfig `yaml:"interop"`
+	Linked        LinkedConfig  `yaml:"linked"`
 }
 
 // InteropConfig is what the provider is told, and how its users' chats work.

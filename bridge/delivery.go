@@ -31,6 +31,7 @@ func (c *Connector) installDelivery(main *mxmain.BridgeMain) (*delivery.Matrix, 
 	c.delivery = delivery.New(delivery.Options{
 		BridgeID: string(main.Bridge.ID), DB: c.db, Bridge: c,
 		SecretFile: files.secret, LockFile: files.lock, EpochFile: files.epoch,
+		WholeServer:   c.config.DoublePuppets,
 		AcceptRestore: c.AcceptRestore, OnRestore: c.renew, AcceptNewSecret: c.AcceptNewSecret, Software: c.Build,
 		Flood: c.config.Delivery.Flood.limits(), Disk: c.config.Delivery.disk(files), Timing: c.config.Delivery.timing(),
 		Exit: func(err error) {

@@ -40,6 +40,9 @@ type Options struct {
 	AcceptNewSecret bool
 	// Software names the program with its build: another one than the last tries again what that could not show.
 	Software string
+	// WholeServer says that the homeserver pushes what happens in all its users' rooms: of those that are none of the bridge's
+	// business nothing is kept.
+	WholeServer bool
 	// Flood bounds what one user may send; the zero value is no bound.
 	Flood Flood
 	// Disk says when a disk is too full to take anything more in; the zero value is never.

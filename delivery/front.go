@@ -55,8 +55,10 @@ type front struct {
 	hsToken string
 	router  http.Handler
 	// ours says whether a user is one that the bridge speaks as.
-	ours   func(id.UserID) bool
-	server *http.Server
+	ours func(id.UserID) bool
+	// concern tells which rooms are the bridge's; nil if the homeserver pushes no others.
+	concern *concern
+	server  *http.Server
 	// ready: transactions may be stored. Until then, and from the beginning of the end, they are put off with 503.
 	ready atomic.Bool
 }
@@ -205,6 +207,9 @@ func (f *front) read(ctx context.Context, txn transactionBody) push {
 	for _, raw := range append(txn.Ephemeral, txn.OldEphemeral...) {
 		evt := &event.Event{}
 		if json.Unmarshal(raw, evt) == nil {
+			if f.concern != nil && !f.concern.is(ctx, evt.RoomID) {
+				continue
+			}
 			evt.Type.Class = event.EphemeralEventType
 			evt.Mautrix.EventSource, evt.Mautrix.ReceivedAt = event.SourceEphemeral, now
 			p.ephemeral = append(p.ephemeral, evt)
@@ -233,8 +238,21 @@ func (f *front) read(ctx context.Context, txn transactionBody) push {
 	return p
 }
 
-// row spells one element of a transaction as a row. isNews is false for an event that we have sent ourselves: nobody
-// handles those, and half of what a homeserver pushes are such. Only state counts whoever sent it.
+// concerns says whether an event is the bridge's business. Of others nothing is kept.
+func (f *front) concerns(ctx context.Context, room id.RoomID, sender id.UserID, stateKey *string) bool {
+	if f.concern == nil {
+		return true
+	}
+	if f.ours(sender) || stateKey != nil && f.ours(id.UserID(*stateKey)) {
+		f.concern.ours(room)
+		return true
+	}
+	return f.concern.is(ctx, room)
+}
+
+// row spells one element of a transaction as a row. isNews is false for an event that is none of the bridge's business, and for
+// one that we have sent ourselves: nobody handles those, and half of what a homeserver pushes are such. Only state counts
+// whoever sent it.
 func (f *front) row(ctx context.Context, raw json.RawMessage, now time.Time) (row database.MatrixRow, isNews bool) {
 	var head struct {
 		ID       string    `json:"event_id"`
@@ -247,7 +265,7 @@ func (f *front) row(ctx context.Context, raw json.RawMessage, now time.Time) (ro
 		zerolog.Ctx(ctx).Warn().Int("size", len(raw)).Msg("The homeserver pushed something that is no event")
 		// the lane sets it aside for an operator
 		raw, head.ID, head.Room = raw[:min(len(raw), maxElement)], noEvent+hashOf(raw), ""
-	} else if head.StateKey == nil && f.ours(head.Sender) {
+	} else if !f.concerns(ctx, id.RoomID(head.Room), head.Sender, head.StateKey) || head.StateKey == nil && f.ours(head.Sender) {
 		return row, false
 	}
 	row.EventID, row.Room = head.ID, head.Room

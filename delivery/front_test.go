@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -59,6 +60,41 @@ func pushed(ids ...string) string {
 func (b *playedBridge) handles(t *testing.T, ids ...string) {
 	t.Helper()
 	until(t, func() bool { return slices.Equal(ids, b.handledIDs()) }, func() any { return b.handledIDs() })
+}
+
+// Where the homeserver pushes the rooms of all its users, those that are none of the bridge's business leave nothing behind.
+func TestRoomsOfOthersLeaveNothing(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		p := launch(t, on, bridge)
+		f := openFront(p)
+		looked := 0
+		f.concern = &concern{look: func(_ context.Context, room id.RoomID) (bool, error) {
+			looked++
+			if room == "!unknown:hs" {
+				return false, errors.New("the database is busy")
+			}
+			return room == "!r:hs", nil
+		}}
+		said := func(room, id string) string { return strings.ReplaceAll(pushed(id), "!r:hs", room) }
+		about := func(room, id, sender, key string) string {
+			return fmt.Sprintf(`{"events":[{"type":"m.room.member","state_key":%q,"room_id":%q,"event_id":%q,"sender":%q,"content":{}}]}`, key, room, id, sender)
+		}
+		for i, body := range []string{
+			said("!private:hs", "$secret"), said("!private:hs", "$more"), about("!private:hs", "$join", "@carol:hs", "@carol:hs"),
+			said("!r:hs", "$first"), said("!unknown:hs", "$kept"),
+			about("!private:hs", "$invite", "@alice:hs", "@bot:hs"), said("!private:hs", "$now"),
+			about("!new:hs", "$made", "@bot:hs", "@bot:hs"), said("!new:hs", "$there"),
+		} {
+			require.Equal(t, http.StatusOK, put(f, fmt.Sprint(i), hsToken, body).Code)
+		}
+		until(t, func() bool { return len(bridge.handledIDs()) == 6 }, func() any { return bridge.handledIDs() })
+		require.ElementsMatch(t, []string{"$first", "$kept", "$invite", "$now", "$made", "$there"}, bridge.handledIDs())
+		require.Equal(t, 3, looked, "what is known of a room is remembered")
+		rows := 0
+		require.NoError(t, p.options.DB.QueryRow(t.Context(), "SELECT COUNT(*) FROM cw_mx_inbox WHERE event_id IN ('$secret', '$more', '$join')").Scan(&rows))
+		require.Zero(t, rows)
+	})
 }
 
 func TestOwnMessagesAreNotStoredAndOwnStateIs(t *testing.T) {

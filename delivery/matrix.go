@@ -58,6 +58,9 @@ func Install(d *Delivery, inner *matrix.Connector) (*Matrix, error) {
 	inner.EventProcessor.ExecSyncWarnTime, inner.EventProcessor.ExecSyncTimeout = 0, 0
 	m := &Matrix{Connector: inner, d: d}
 	m.front = newFront(d, inner.Config.AppService.HSToken, inner.AS.Router, m.isOurs)
+	if d.options.WholeServer {
+		m.front.concern = &concern{look: m.inRoom}
+	}
 	m.rooms = newCreations(d, m)
 	d.scan = m.scan
 	d.dispatch = m

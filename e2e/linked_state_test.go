@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"maunium.net/go/mautrix"
 	"maunium.net/go/mautrix/event"
+	"maunium.net/go/mautrix/id"
 
 	"causeway/e2e/client"
 	"causeway/e2e/stage"
@@ -218,6 +220,35 @@ func TestLinkedDoublePuppetByToken(t *testing.T) {
 	_, err = alice.phone.Say(anna.LID(), "with a token")
 	require.NoError(t, err)
 	room.WaitForOwn("with a token")
+}
+
+// The bridge's own registration is enough to show users as themselves, if it covers them; and what they write elsewhere
+// leaves nothing in the bridge.
+func TestLinkedDoublePuppetByOwnRegistration(t *testing.T) {
+	w := newWorld(t, withConfig(func(config stage.Config) {
+		config.Set("network.linked.history.enabled", false)
+		config.Set("double_puppet.secrets", map[string]any{})
+		config.Set("network.double_puppets", true)
+	}))
+	alice, carol := newLinked(w), w.MatrixUser("carol")
+	created, err := alice.client.Matrix.CreateRoom(w.ctx, &mautrix.ReqCreateRoom{Preset: "private_chat", Invite: []id.UserID{carol.client.UserID()}})
+	require.NoError(t, err)
+	_, err = carol.client.Matrix.JoinRoomByID(w.ctx, created.RoomID)
+	require.NoError(t, err)
+	_, err = carol.client.Matrix.SendText(w.ctx, created.RoomID, "!cw ping")
+	require.NoError(t, err)
+	anna := w.Phone("+4915130000048", "Anna")
+	_, err = alice.phone.Say(anna.LID(), "from the phone")
+	require.NoError(t, err)
+	room := alice.WaitForRoom(anna) // joined without a hand, too
+	room.WaitForOwn("from the phone")
+	require.Equal(t, "from the phone", anna.HearsLinked(alice).Text)
+	room.Says("from Matrix")
+	require.Equal(t, "from Matrix", anna.HearsLinked(alice).Text)
+
+	require.Positive(t, w.rows("cw_mx_inbox WHERE room_id = $1", string(room.ID)))
+	require.Zero(t, w.rows("cw_mx_inbox WHERE room_id = $1", string(created.RoomID)))
+	require.Len(t, carol.client.Room(created.RoomID).Lines(), 1, "the bot has nothing to say there")
 }
 
 // joinsRoomWith accepts the invitation into the room of a conversation.
