@@ -114,25 +114,32 @@ func (c *Connector) askErasure(ce *commands.Event) {
 	})
 }
 
-// erase ends the third-party accounts of a user and forgets them: rooms become rooms like others, and of the consents stay
-// hashes and times.
+// erase ends the accounts of a user and forgets them, those that ended long ago as well: rooms become rooms like others, and
+// of the consents stay hashes and times.
 func (c *Connector) erase(ctx context.Context, user *bridgev2.User) error {
-	for _, login := range interopLogins(user) {
+	accounts, err := c.linkedAccounts(ctx, user)
+	if err != nil {
+		return err
+	}
+	for _, login := range slices.Clone(user.GetUserLogins()) {
 		login.Logout(ctx)
 	}
-	// Also those that ended long ago.
+	user.LogoutDoublePuppet(ctx)
 	enlistments, err := c.db.EnlistmentsOfUser(ctx, user.MXID.String())
 	if err != nil {
 		return err
+	}
+	for _, enlistment := range enlistments {
+		accounts = append(accounts, enlistment.LoginID)
 	}
 	portals, err := c.bridge.GetAllPortals(ctx)
 	if err != nil {
 		return err
 	}
-	for _, enlistment := range enlistments {
+	for _, account := range accounts {
 		var rooms []string
 		for _, room := range portals {
-			if string(room.Receiver) != enlistment.LoginID {
+			if string(room.Receiver) != account {
 				continue
 			}
 			if room.MXID != "" {
@@ -142,7 +149,7 @@ func (c *Connector) erase(ctx context.Context, user *bridgev2.User) error {
 				return err
 			}
 		}
-		if err = c.db.EraseLogin(ctx, enlistment.LoginID, rooms); err != nil {
+		if err = c.db.EraseLogin(ctx, account, rooms); err != nil {
 			return err
 		}
 	}

@@ -18,12 +18,13 @@ import (
 // exportName is the name of the file that holds what is kept about a user.
 const exportName = "third-party-chats.json"
 
-// exported is all that the bridge keeps about a user's third-party accounts, keys aside.
+// exported is all that the bridge keeps about a user's accounts, keys aside.
 type exported struct {
 	User     string            `json:"user"`
 	MadeAt   time.Time         `json:"made_at"`
 	Consents []exportedConsent `json:"consents"`
 	Accounts []exportedAccount `json:"accounts"`
+	Linked   []exportedLinked  `json:"linked_accounts"`
 	Chats    []exportedChat    `json:"chats"`
 }
 
@@ -54,6 +55,22 @@ type exportedAccount struct {
 	Blocked     []string       `json:"blocked,omitempty"`
 	Verified    []string       `json:"verified,omitempty"`
 	Files       []exportedFile `json:"files,omitempty"`
+	// Rows counts what is kept of the account beside that, by table: keys, and what waits or is remembered so that nothing comes twice.
+	Rows map[string]int `json:"rows,omitempty"`
+}
+
+// exportedLinked is an account of the user's own to which the bridge is linked, or was.
+type exportedLinked struct {
+	Account   string     `json:"account"`
+	Phone     string     `json:"phone,omitempty"`
+	Device    string     `json:"device,omitempty"`
+	LinkedAt  *time.Time `json:"linked_at,omitempty"`
+	PhoneSeen *time.Time `json:"phone_seen,omitempty"`
+	Blocked   []string   `json:"blocked,omitempty"`
+	Verified  []string   `json:"verified,omitempty"`
+	// KnownNumbers are the phone numbers that belong to the hidden numbers of the account's contacts.
+	KnownNumbers map[string]string `json:"known_numbers,omitempty"`
+	Rows         map[string]int    `json:"rows,omitempty"`
 }
 
 // exportedFile is an encrypted file that is kept for phones to fetch.
@@ -76,7 +93,7 @@ type exportedChat struct {
 // export sends a user what is kept about them, as a file in their chat with the bot and nowhere else.
 func (c *Connector) export(ce *commands.Event) {
 	record, err := c.record(ce.Ctx, ce.User)
-	if err == nil && len(record.Consents)+len(record.Accounts) == 0 {
+	if err == nil && len(record.Consents)+len(record.Accounts)+len(record.Linked) == 0 {
 		ce.Reply(textConsentNone)
 		return
 	}
@@ -92,7 +109,8 @@ func (c *Connector) export(ce *commands.Event) {
 }
 
 func (c *Connector) record(ctx context.Context, user *bridgev2.User) (exported, error) {
-	record := exported{User: user.MXID.String(), MadeAt: time.Now().UTC(), Consents: []exportedConsent{}, Accounts: []exportedAccount{}}
+	record := exported{User: user.MXID.String(), MadeAt: time.Now().UTC(), Consents: []exportedConsent{},
+		Accounts: []exportedAccount{}, Linked: []exportedLinked{}}
 	consents, err := c.db.ConsentsOfUser(ctx, record.User)
 	if err != nil {
 		return record, err
@@ -120,8 +138,58 @@ func (c *Connector) record(ctx context.Context, user *bridgev2.User) (exported, 
 		record.Accounts = append(record.Accounts, account)
 		logins = append(logins, row.LoginID)
 	}
-	record.Chats, err = c.chatsOf(ctx, logins)
+	linkedLogins, err := c.linkedAccounts(ctx, user)
+	if err != nil {
+		return record, err
+	}
+	for _, login := range linkedLogins {
+		account, err := c.linkedRecord(ctx, user, login)
+		if err != nil {
+			return record, err
+		}
+		record.Linked = append(record.Linked, account)
+	}
+	record.Chats, err = c.chatsOf(ctx, append(logins, linkedLogins...))
 	return record, err
+}
+
+// linkedAccounts are the user's own accounts that the bridge is linked to, and those whose link has ended.
+func (c *Connector) linkedAccounts(ctx context.Context, user *bridgev2.User) ([]string, error) {
+	accounts, err := c.db.OwnedBy(ctx, string(ownerKey("")), user.MXID.String())
+	if err != nil {
+		return nil, err
+	}
+	for _, login := range user.GetUserLogins() {
+		client, ok := clientOf(login.Client)
+		if ok && client.linked() && !slices.Contains(accounts, string(login.ID)) {
+			accounts = append(accounts, string(login.ID))
+		}
+	}
+	return accounts, nil
+}
+
+// linkedRecord is what is kept of a linked account.
+func (c *Connector) linkedRecord(ctx context.Context, user *bridgev2.User, login string) (account exportedLinked, err error) {
+	account.Account = login
+	row, err := c.db.LinkedLogin(ctx, login)
+	if err != nil {
+		return account, err
+	}
+	if row != nil {
+		account.Phone, account.Device = row.Phone, row.Device
+		account.LinkedAt, account.PhoneSeen = moment(time.UnixMilli(row.LinkedAt)), moment(time.UnixMilli(row.PhoneSeen))
+	}
+	aliases, err := c.db.LinkedAliases(ctx, login)
+	if err != nil {
+		return account, err
+	}
+	account.KnownNumbers = make(map[string]string)
+	for _, alias := range aliases {
+		account.KnownNumbers[alias.LID] = alias.Phone
+	}
+	account.Blocked, account.Verified = marksOf(user, login)
+	account.Rows, err = c.db.RowsOf(ctx, login)
+	return account, err
 }
 
 // addDetails adds to an account what is kept beside its enlistment.
@@ -133,12 +201,19 @@ func (c *Connector) addDetails(ctx context.Context, user *bridgev2.User, account
 	for _, file := range files {
 		account.Files = append(account.Files, exportedFile{Size: file.Size, CreatedAt: file.CreatedAt.UTC(), ExpiresAt: file.ExpiresAt.UTC()})
 	}
+	account.Blocked, account.Verified = marksOf(user, account.Account)
+	account.Rows, err = c.db.RowsOf(ctx, account.Account)
+	return err
+}
+
+// marksOf is marks of the login of an account, if there is one.
+func marksOf(user *bridgev2.User, account string) (blocked, verified []string) {
 	for _, login := range user.GetUserLogins() {
-		if client, ok := clientOf(login.Client); ok && client.self.String() == account.Account {
-			account.Blocked, account.Verified = client.marks()
+		if client, ok := clientOf(login.Client); ok && client.self.String() == account {
+			return client.marks()
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // marks are the people whom the user has blocked, and those whose safety number they have compared.

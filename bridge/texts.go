@@ -401,9 +401,9 @@ const (
 	textConsentKept    = "Nothing was changed."
 	textConsentDone    = "Your third-party account on %s has ended, and your consent is withdrawn."
 	textConsentUsage   = "Usage: `$cmdprefix consent [show|withdraw|export|erase]`. With accounts on several networks, name the one to end: `consent withdraw messenger`."
-	textExported       = "This is all that the bridge keeps about your third-party accounts, keys aside: consents, accounts, hosted files and chats. Messages are not in it, as the bridge keeps none: they are in your rooms."
-	textEraseAsk       = "This ends your third-party accounts and erases what the bridge keeps about them: accounts, keys, hosted files, and which room is which chat. Your rooms stay with what was written, as rooms like others, and a later account begins new ones. Of your consents stay their versions, their times and a code, to show that you gave them. Write `erase` within two minutes to do it, or `cancel`."
-	textErased         = "Your third-party accounts have ended, and what the bridge kept about them is erased. Log files and backups of this server forget you when their own time is over."
+	textExported       = "This is all that the bridge keeps about you, keys aside: consents, accounts, linked accounts, hosted files and chats, and how many rows of which table. Messages are not in it, as the bridge keeps none: they are in your rooms."
+	textEraseAsk       = "This ends your accounts here, linked ones too, and erases what the bridge keeps about them: accounts, keys, hosted files, and which room is which chat. The accounts of your own that were linked stay as they are on your phone. Your rooms stay with what was written, as rooms like others, and a later account begins new ones. Of your consents stay their versions, their times and a code, to show that you gave them. Write `erase` within two minutes to do it, or `cancel`."
+	textErased         = "Your accounts here have ended, and what the bridge kept about them is erased. Log files and backups of this server forget you when their own time is over."
 	textStartChatUsage = "Usage: `$cmdprefix start-chat <phone number>`, with plus sign and country code, such as `start-chat +4915112345678`."
 	// textStartChatMessenger follows where Messenger is offered.
 	textStartChatMessenger = " People on Messenger are found by username or account number, such as `start-chat anna.example`."

@@ -5,8 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
+	"strings"
 
 	"go.mau.fi/util/dbutil"
+
+	"causeway/network"
 )
 
 const (
@@ -32,8 +36,16 @@ const (
 	// for the account itself.
 	deletePendingQuery = `
 		DELETE FROM cw_portal_pending WHERE portal_id LIKE $1`
+	countSpacesQuery = `
+		SELECT COUNT(*) FROM cw_portal_pending WHERE portal_id LIKE $1`
 	deleteGhostQuery = `
 		DELETE FROM ghost WHERE id=$1`
+
+	// The owners of linked accounts, the ended ones included, stand in bridgev2's table for what has no other place.
+	getOwnedQuery = `
+		SELECT key FROM kv_store WHERE key LIKE $1 AND value=$2 ORDER BY key`
+	deleteOwnedQuery = `
+		DELETE FROM kv_store WHERE value=$1`
 
 	// erasedPrefix begins what stands in the place of an erased user.
 	erasedPrefix = "erased:"
@@ -47,6 +59,36 @@ func loginTables() map[string]string {
 	}
 }
 
+// linkedTables are the tables with rows of a linked login, those that refer to others first.
+func linkedTables() []string {
+	return []string{"cw_linked_alias", "cw_linked_loose", "cw_linked"}
+}
+
+// RowsOf counts what is kept of a login, by table, empty ones aside: its Signal state, what waits or waited in the journal, and
+// what a linked device knows.
+func (db *Database) RowsOf(ctx context.Context, loginID string) (map[string]int, error) {
+	tables := loginTables()
+	for _, table := range slices.Concat(signalTables(), linkedTables(), []string{"cw_media"}) {
+		tables[table] = "login_id"
+	}
+	counts := make(map[string]int)
+	for table, column := range tables {
+		var count int
+		if err := db.QueryRow(ctx, "SELECT COUNT(*) FROM "+table+" WHERE "+column+" = $1", loginID).Scan(&count); err != nil {
+			return nil, fmt.Errorf("failed to count what is kept of a login: %w", err)
+		} else if count > 0 {
+			counts[table] = count
+		}
+	}
+	var spaces int
+	if err := db.QueryRow(ctx, countSpacesQuery, "%"+loginID).Scan(&spaces); err != nil {
+		return nil, fmt.Errorf("failed to count what is kept of a login: %w", err)
+	} else if spaces > 0 {
+		counts["cw_portal_pending"] += spaces
+	}
+	return counts, nil
+}
+
 // ConsentsOfUser is a user's ledger for all networks, oldest first.
 func (db *Database) ConsentsOfUser(ctx context.Context, user string) ([]*Consent, error) {
 	rows, err := db.Query(ctx, getConsentsOfUserQuery, user)
@@ -57,6 +99,19 @@ func (db *Database) ConsentsOfUser(ctx context.Context, user string) ([]*Consent
 func (db *Database) EnlistmentsOfUser(ctx context.Context, user string) ([]*Enlistment, error) {
 	rows, err := db.Query(ctx, getEnlistmentsOfUserEverywhereQuery, user)
 	return dbutil.NewRowIterWithError(rows, scanEnlistment, err).AsList()
+}
+
+// OwnedBy are the logins of which it stands under prefix and their id that they are a user's, or were the user's last.
+func (db *Database) OwnedBy(ctx context.Context, prefix, user string) ([]string, error) {
+	rows, err := db.Query(ctx, getOwnedQuery, prefix+"%", user)
+	logins, err := dbutil.NewRowIterWithError(rows, dbutil.ScanSingleColumn[string], err).AsList()
+	if err != nil {
+		return nil, fmt.Errorf("failed to list a user's accounts: %w", err)
+	}
+	for i, key := range logins {
+		logins[i] = strings.TrimPrefix(key, prefix)
+	}
+	return logins, nil
 }
 
 // MediaOf is the files that are hosted for a login, oldest first.
@@ -73,6 +128,15 @@ func (db *Database) EraseLogin(ctx context.Context, loginID string, rooms []stri
 		}
 		if err := db.DropLogin(ctx, loginID, rooms); err != nil {
 			return err
+		}
+		for _, table := range linkedTables() {
+			if _, err := db.Exec(ctx, "DELETE FROM "+table+" WHERE login_id = $1", loginID); err != nil {
+				return fmt.Errorf("failed to erase a login: %w", err)
+			}
+		}
+		// Of a linked account the ghost stays: for other users here it may stand for somebody whom they know.
+		if account, err := network.ParseAddress(loginID); err != nil || account.Kind != network.KindInterop {
+			return nil
 		}
 		if _, err := db.Exec(ctx, deleteGhostQuery, loginID); err != nil {
 			return fmt.Errorf("failed to erase a login: %w", err)
@@ -101,7 +165,7 @@ func (db *Database) DropLogin(ctx context.Context, loginID string, rooms []strin
 	})
 }
 
-// EraseUser takes a user out of ledger and enlistments. Of a consent stay its id, its version, its times and a hash, by which
+// EraseUser takes a user out of ledger, enlistments and the list of owners. Of a consent stay its id, its version, its times and a hash, by which
 // somebody who has both id and user can show that it was theirs. Of an enlistment that has not ended for the
 // network stays what is needed to end it; it goes with [Database.DropErased].
 func (db *Database) EraseUser(ctx context.Context, user, ended string) error {
@@ -131,6 +195,9 @@ func (db *Database) EraseUser(ctx context.Context, user, ended string) error {
 		}
 		if _, err = db.Exec(ctx, deleteSubjectsQuery, user); err != nil {
 			return fmt.Errorf("failed to erase a subject: %w", err)
+		}
+		if _, err = db.Exec(ctx, deleteOwnedQuery, user); err != nil {
+			return fmt.Errorf("failed to erase an owner: %w", err)
 		}
 		return nil
 	})

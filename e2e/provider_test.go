@@ -207,8 +207,11 @@ func TestExportAndErase(t *testing.T) {
 	var record struct {
 		User     string
 		Consents []struct{ Terms, Country string }
-		Accounts []struct{ Account, Identifier, Status string }
-		Chats    []struct {
+		Accounts []struct {
+			Account, Identifier, Status string
+			Rows                        map[string]int
+		}
+		Chats []struct {
 			Person, Room string
 			Messages     int
 		}
@@ -225,6 +228,10 @@ func TestExportAndErase(t *testing.T) {
 	require.Equal(t, hers.ID.String(), record.Chats[0].Room)
 	require.Equal(t, 1, record.Chats[0].Messages)
 	require.NotContains(t, string(data), "bob")
+	for _, place := range alice.traces(record.Accounts[0].Account) {
+		table, _, _ := strings.Cut(place, ".")
+		require.True(t, exportedAs()[table] != "" || record.Accounts[0].Rows[table] > 0, "nothing in the export is from %s", place)
+	}
 
 	alice.Command("consent erase")
 	alice.WaitForNotice("within two minutes")
@@ -239,6 +246,16 @@ func TestExportAndErase(t *testing.T) {
 	anna.Says(bob, "still here, bob?")
 	his.WaitForMessage(anna, "still here, bob?")
 	require.Equal(t, 1, w.rows("cw_enlistment"))
+}
+
+// exportedAs are the tables with something of a user that an export tells other than by counting rows, each with where.
+func exportedAs() map[string]string {
+	return map[string]string{
+		"cw_consent": "consents", "cw_enlistment": "accounts", "cw_subject": "accounts: the number by which the network knows the user",
+		"cw_media": "files of an account", "portal": "chats", "message": "messages of a chat", "reaction": "messages of a chat",
+		"user_login": "accounts", "user_portal": "chats", "ghost": "the account's own name", "cw_mx_inbox": "what the user wrote, until it is handled",
+		"user": "the user's own id", "kv_store": "linked accounts",
+	}
 }
 
 // traces are the tables, of those about accounts and chats, in which a user or their account stands.
