@@ -151,7 +151,9 @@ func TestErasureReachesEveryTable(t *testing.T) {
 
 		require.NoError(t, db.EraseLogin(t.Context(), login, []string{room}))
 		require.NoError(t, db.EraseUser(t.Context(), "@"+mark+":example.eu", "withdrawn"))
-		traces := slices.DeleteFunc(tracesOf(t, db, mark), func(place string) bool { return strings.HasPrefix(place, "cw_consent.terms_version") || strings.HasPrefix(place, "cw_consent.network") })
+		traces := slices.DeleteFunc(tracesOf(t, db, mark), func(place string) bool {
+			return strings.HasPrefix(place, "cw_consent.terms_version") || strings.HasPrefix(place, "cw_consent.network")
+		})
 		require.Empty(t, traces)
 		after, err := db.RowsOf(t.Context(), login)
 		require.NoError(t, err)

@@ -54,7 +54,9 @@ func TestLinkedExportAndErase(t *testing.T) {
 	w.eventually("no trace of the account", func() bool {
 		// A ghost, and its account on the homeserver, stand for the person as others here may know them.
 		traces = slices.DeleteFunc(append(alice.traces(alice.phone.lidDigits()), alice.traces(account.Phone)...),
-			func(place string) bool { return strings.HasPrefix(place, "ghost.") || strings.HasPrefix(place, "mx_registrations.") })
+			func(place string) bool {
+				return strings.HasPrefix(place, "ghost.") || strings.HasPrefix(place, "mx_registrations.")
+			})
 		return len(traces) == 0
 	})
 }
