@@ -144,7 +144,7 @@ func (c *Connector) Start(ctx context.Context) error {
 	if err = c.openLinks(ctx); err != nil {
 		return err
 	}
-	c.icons.upload(ctx, c.bridge)
+	c.icons.upload(ctx, c.bridge, c.matrix.Bot.Client)
 	return nil
 }
 

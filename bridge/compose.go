@@ -53,7 +53,7 @@ func Compose(main *mxmain.BridgeMain) error {
 		return err
 	}
 	connector.matrix = journaled
-	main.Bridge.Matrix = &explainer{Matrix: journaled, promised: &connector.promised}
+	main.Bridge.Matrix = &explainer{Matrix: journaled, promised: &connector.promised, again: connector.delivery.HandleAgain}
 	if processor, ok := main.Bridge.Commands.(*commands.Processor); ok {
 		composeCommands(processor, journaled)
 		main.Bridge.Commands = ownLogger{processor}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"maunium.net/go/mautrix"
 	"maunium.net/go/mautrix/bridgev2"
 	bridgedb "maunium.net/go/mautrix/bridgev2/database"
 	"maunium.net/go/mautrix/bridgev2/networkid"
@@ -59,8 +60,9 @@ type uploadedIcon struct {
 }
 
 // upload brings pictures to the homeserver that are not there yet. Without them
-// rooms are plain, so a failure is logged and tried again at the next start.
-func (i *icons) upload(ctx context.Context, bridge *bridgev2.Bridge) {
+// rooms are plain, so a failure is logged and tried again at the next start. They go by the bot's own client: bridgev2's
+// intents look at a limit that is still being asked for while the bridge starts.
+func (i *icons) upload(ctx context.Context, bridge *bridgev2.Bridge, bot *mautrix.Client) {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
 	i.uploaded = make(map[network.Network]uploadedIcon)
@@ -73,11 +75,12 @@ func (i *icons) upload(ctx context.Context, bridge *bridgev2.Bridge) {
 		key := bridgedb.Key("causeway_icon_" + iconVersion + "_" + string(n))
 		uri := id.ContentURIString(bridge.DB.KV.Get(ctx, key))
 		if uri == "" {
-			uri, _, err = bridge.Bot.UploadMedia(ctx, "", data, string(n)+".png", "image/png")
+			answer, err := bot.UploadBytesWithName(ctx, data, "image/png", string(n)+".png")
 			if err != nil {
 				zerolog.Ctx(ctx).Warn().Err(err).Msg("Failed to upload a network's picture")
 				continue
 			}
+			uri = answer.ContentURI.CUString()
 			bridge.DB.KV.Set(ctx, key, string(uri))
 		}
 		i.uploaded[n] = uploadedIcon{uri: uri, hash: sha256.Sum256(data)}

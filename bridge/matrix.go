@@ -10,6 +10,7 @@ import (
 	"maunium.net/go/mautrix/bridgev2"
 	checkpoint "maunium.net/go/mautrix/bridgev2/status"
 	"maunium.net/go/mautrix/event"
+	"maunium.net/go/mautrix/id"
 
 	"causeway/delivery"
 	"causeway/network"
@@ -26,6 +27,8 @@ type explainer struct {
 	*delivery.Matrix
 	// promised are the events of which the outbox will tell, until bridgev2 has had its say.
 	promised *sync.Map
+	// again says whether an event that has failed will be handled again.
+	again func(id.EventID, error) bool
 }
 
 var (
@@ -41,6 +44,9 @@ var (
 
 // SendMessageStatus implements [bridgev2.MatrixConnector].
 func (e *explainer) SendMessageStatus(ctx context.Context, status *bridgev2.MessageStatus, info *bridgev2.MessageStatusEventInfo) {
+	if status.Status != event.MessageStatusSuccess && e.again(info.SourceEventID, status.InternalError) {
+		return
+	}
 	_, promised := e.promised.LoadAndDelete(info.SourceEventID)
 	if promised && status.Status == event.MessageStatusSuccess {
 		return

@@ -15,8 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"maunium.net/go/mautrix/appservice"
+	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/event"
 	"maunium.net/go/mautrix/id"
 
@@ -125,6 +127,36 @@ func TestEachMatrixEventIsHandledOnceWhateverTheTransaction(t *testing.T) {
 		content := bridge.handled[0].Content.AsMessage()
 		require.Equal(t, "$a", content.Body)
 		require.EqualValues(t, 3, p.Figures().Repeats)
+	})
+}
+
+// An event that bridgev2 could not handle since the database did not answer is handled again, before those behind it. What
+// else has failed has failed, and so has what goes on failing.
+func TestAnEventIsHandledAgainWhenTheDatabaseFailsBridgev2(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		p := launch(t, on, bridge)
+		tries, told := map[id.EventID]int{}, make(chan id.EventID, 1)
+		bridge.handling = func(evt *event.Event) {
+			tries[evt.ID]++
+			reason := fmt.Errorf("%w: no answer", bridgev2.ErrDatabaseError)
+			switch {
+			case evt.ID == "$a" && tries[evt.ID] < 3:
+				assert.True(t, p.HandleAgain(evt.ID, reason))
+			case evt.ID == "$b":
+				assert.False(t, p.HandleAgain(evt.ID, bridgev2.ErrNoPortal))
+				assert.False(t, p.HandleAgain("$other", reason), "nobody handles that")
+			case evt.ID == "$c" && !p.HandleAgain(evt.ID, reason):
+				told <- evt.ID
+			}
+		}
+		f := openFront(p)
+		require.Equal(t, http.StatusOK, put(f, "1", hsToken, pushed("$a", "$b")).Code)
+		bridge.handles(t, "$a", "$a", "$a", "$b")
+		require.False(t, p.HandleAgain("$a", bridgev2.ErrDatabaseError), "it is done")
+		require.Equal(t, http.StatusOK, put(f, "2", hsToken, pushed("$c", "$d")).Code)
+		require.EqualValues(t, "$c", <-told)
+		until(t, func() bool { ids := bridge.handledIDs(); return ids[len(ids)-1] == "$d" })
 	})
 }
 

@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"maunium.net/go/mautrix"
+	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/networkid"
 	"maunium.net/go/mautrix/event"
 	"maunium.net/go/mautrix/id"
@@ -58,12 +60,14 @@ type matrixInbox struct {
 	lock sync.Mutex
 	// opened holds, for each encrypted event that is being handled, what is closed when it has been decrypted.
 	opened map[string]chan struct{}
+	// excused holds the events that are being handled and may be handled again: whether they have to be.
+	excused map[id.EventID]bool
 }
 
 func newMatrixInbox(d *Delivery) *matrixInbox {
 	m := &matrixInbox{
 		d: d, ephemeral: make(chan *event.Event, ephemeralWaiting), toDevice: make(chan struct{}, 1),
-		opened: map[string]chan struct{}{},
+		opened: map[string]chan struct{}{}, excused: map[id.EventID]bool{},
 	}
 	m.lanes = lanes[string, database.MatrixRow]{
 		load:  d.journal.OpenMatrix,
@@ -182,7 +186,8 @@ func (m *matrixInbox) stop(ctx context.Context) { m.lanes.stop(ctx) }
 func matrixSeal(eventID string) []string { return []string{"cw_mx_inbox", eventID} }
 
 // try handles one Matrix event. bridgev2 takes no failure back to us, as its own end of a failed event is a
-// status that the author sees; what would lose an event is the end of the process, and then it is handled again.
+// status that the author sees; what would lose an event is the end of the process, and then it is handled again. So it is
+// where the database did not answer bridgev2, see [Delivery.HandleAgain].
 func (m *matrixInbox) try(ctx context.Context, lane *lane[string, database.MatrixRow], row *database.MatrixRow) verdict {
 	if !m.ready(ctx, row) {
 		return verdict{wait: m.d.timing.RetryFirst}
@@ -207,15 +212,54 @@ func (m *matrixInbox) try(ctx context.Context, lane *lane[string, database.Matri
 			return m.setAside(ctx, row, faultDeadly)
 		}
 	}
+	again := m.excuse(lane, evt.ID)
 	m.handle(ctx, &evt, fromMillis(row.ReceivedAt))
 	if ctx.Err() != nil {
 		return verdict{}
+	}
+	if again() {
+		return verdict{wait: lull(m.d.timing.RetryFirst, m.d.timing.RetryLimit, m.d.now().Sub(lane.failing))}
 	}
 	m.waiting.Add(-1)
 	m.d.write(func(ctx context.Context) error {
 		return m.d.journal.DoneMatrix(ctx, row.EventID, m.d.now().UnixMilli())
 	})
 	return verdict{ended: true}
+}
+
+// excuse lets a failure of the database be no failure of the event, as long as that has not gone on for too long. The
+// result says, once the event is handled, whether it has to be handled again.
+func (m *matrixInbox) excuse(lane *lane[string, database.MatrixRow], eventID id.EventID) (again func() bool) {
+	if lane.failing.IsZero() {
+		lane.failing = m.d.now()
+	}
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	if m.d.now().Sub(lane.failing) < m.d.timing.Excuse {
+		m.excused[eventID] = false
+	}
+	return func() bool {
+		m.lock.Lock()
+		defer m.lock.Unlock()
+		again := m.excused[eventID]
+		delete(m.excused, eventID)
+		return again
+	}
+}
+
+// HandleAgain is told why bridgev2 has not handled a Matrix event. It says whether the event will be handled again, so that
+// its author need not hear of it: the database did not answer, and the outbox knows what it has already.
+func (d *Delivery) HandleAgain(eventID id.EventID, reason error) bool {
+	if !errors.Is(reason, bridgev2.ErrDatabaseError) {
+		return false
+	}
+	d.matrix.lock.Lock()
+	defer d.matrix.lock.Unlock()
+	if _, excused := d.matrix.excused[eventID]; !excused {
+		return false
+	}
+	d.matrix.excused[eventID] = true
+	return true
 }
 
 // ready says whether an event can be handled. One in a room that is being created waits, as bridgev2

@@ -18,6 +18,8 @@ type Timing struct {
 	Hold time.Duration
 	// Keys is how long a Matrix event waits for its room key in its room's queue: 30 s.
 	Keys time.Duration
+	// Excuse is how long a Matrix event is handled again because the database fails bridgev2; then its author is told: 2 min.
+	Excuse time.Duration
 	// Retention is how long the keys of ended rows stay, so that repeats are known: 30 days.
 	Retention time.Duration
 	// Quarantine is how long the content of what failed stays, so that it can be tried again: 30 days.
@@ -58,6 +60,7 @@ func (t Timing) withDefaults() Timing {
 	orDuration(&t.MaxAge, 24*time.Hour)
 	orDuration(&t.Hold, 24*time.Hour)
 	orDuration(&t.Keys, 30*time.Second)
+	orDuration(&t.Excuse, 2*time.Minute)
 	orDuration(&t.Retention, 30*24*time.Hour)
 	orDuration(&t.Quarantine, 30*24*time.Hour)
 	orDuration(&t.FilePatience, 10*time.Minute)

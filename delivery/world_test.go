@@ -39,7 +39,7 @@ func onDisks(t *testing.T, test func(t *testing.T, d disk)) {
 
 var quick = Timing{
 	RetryFirst: time.Millisecond, RetryLimit: 5 * time.Millisecond, ResendFirst: time.Millisecond, ResendLimit: 5 * time.Millisecond,
-	Settle: 5 * time.Millisecond, Delayed: 50 * time.Millisecond, Keys: 50 * time.Millisecond, Upkeep: 20 * time.Millisecond,
+	Settle: 5 * time.Millisecond, Delayed: 50 * time.Millisecond, Keys: 50 * time.Millisecond, Excuse: 3 * time.Second, Upkeep: 20 * time.Millisecond,
 }
 
 // process is one run of the program on a disk.
