@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -16,11 +15,8 @@ import (
 )
 
 const (
-	// firstPause and longestPause bound the wait before connecting again; it doubles in between.
-	firstPause   = 500 * time.Millisecond
-	longestPause = 5 * time.Minute
-	// steadyAfter is how long a connection must hold before the pauses start from the shortest again.
-	steadyAfter = time.Minute
+	// firstPause is the shortest wait before connecting again.
+	firstPause = 500 * time.Millisecond
 	// keptStamps is how many stanza times are remembered for read receipts.
 	keptStamps = 1024
 )
@@ -63,12 +59,10 @@ type Client struct {
 	retries, answered *lru[string, int]
 	media             mediaHosts
 
-	mu      sync.Mutex
-	stop    context.CancelFunc // nil while not started
-	stopped chan struct{}
-	// refused says that the run is ending by itself, or has ended.
-	refused bool
-	link    *link // nil unless logged in
+	run Run
+
+	mu   sync.Mutex
+	link *link // nil unless logged in
 	// woken has a token when the network says that something waits for the login.
 	woken   chan struct{}
 	sending map[string]bool
@@ -102,12 +96,11 @@ func (c *Client) Wake() {
 // keeps; [Client.Disconnect] ends it. Connecting twice is harmless. An error means
 // that nothing was started.
 func (c *Client) Connect(ctx context.Context) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	before, end := c.stopped, c.stop
-	if c.stop != nil && !c.refused {
-		return nil
-	}
+	return c.run.Start(ctx, c.prepare, c.keepConnected)
+}
+
+// prepare makes sure that connecting is possible.
+func (c *Client) prepare() error {
 	if err := c.check(); err != nil {
 		return err
 	}
@@ -118,17 +111,9 @@ func (c *Client) Connect(ctx context.Context) error {
 	if err = c.cfg.Endpoint.Pin(); err != nil {
 		return err
 	}
+	c.mu.Lock()
 	c.http = client
-	ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
-	c.stopped, c.refused = make(chan struct{}), false
-	stopped := c.stopped
-	go func() {
-		if end != nil { // it was refused before; this is a new attempt, after the other has told so
-			<-before
-			end()
-		}
-		c.run(ctx, stopped)
-	}()
+	c.mu.Unlock()
 	return nil
 }
 
@@ -147,28 +132,21 @@ func (c *Client) check() error {
 // Disconnect ends the connection and waits until the receiver is not called any
 // more. It must not be called by the receiver itself.
 func (c *Client) Disconnect() {
+	c.run.Stop()
 	c.mu.Lock()
-	stop, stopped := c.stop, c.stopped
+	client := c.http
 	c.mu.Unlock()
-	if stop == nil {
-		return
+	if client != nil {
+		client.CloseIdleConnections()
 	}
-	stop()
-	<-stopped
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stopped == stopped {
-		c.stop = nil
-	}
-	c.http.CloseIdleConnections()
 }
 
-// run is the one goroutine that calls the receiver: it connects, serves the
+// keepConnected is the one goroutine that calls the receiver: it connects, serves the
 // connection until it ends, and starts again until refused or stopped.
-func (c *Client) run(ctx context.Context, stopped chan struct{}) {
-	defer close(stopped)
+func (c *Client) keepConnected(ctx context.Context, end func()) {
 	ctx = c.cfg.Log.WithContext(ctx)
-	var pauses, refusals int
+	pauses := Pauses{First: firstPause}
+	var refusals int
 	for ctx.Err() == nil {
 		c.tell(ctx, network.Connecting, nil)
 		began := time.Now()
@@ -183,9 +161,7 @@ func (c *Client) run(ctx context.Context, stopped chan struct{}) {
 				retry = retryLater // the next connection brings a fresh token anyway
 			}
 		}
-		if time.Since(began) > steadyAfter {
-			pauses = 0
-		}
+		pauses.Held(time.Since(began))
 		if retry == retryFresh && refusals == 0 {
 			refusals++ // the token may have grown too old on the way; a fresh one decides
 			c.cfg.Log.Debug().Err(err).Msg("Connecting again with a fresh token")
@@ -193,30 +169,18 @@ func (c *Client) run(ctx context.Context, stopped chan struct{}) {
 		}
 		if retry != retryLater {
 			c.cfg.Log.Warn().Err(err).Msg("The network refused the login")
-			c.mu.Lock()
-			c.refused = true
-			c.mu.Unlock()
+			end()
 			c.tell(ctx, network.Refused, err)
 			return
 		}
 		c.cfg.Log.Debug().Err(err).Msg("The connection was interrupted")
 		c.tell(ctx, network.Interrupted, err)
 		select {
-		case <-time.After(pause(pauses)):
-			pauses++
+		case <-time.After(pauses.Next()):
 		case <-c.woken:
 		case <-ctx.Done():
 		}
 	}
-}
-
-// pause is how long to wait before connecting for the n-th time, half of it by chance.
-func pause(n int) time.Duration {
-	whole := longestPause
-	if n < 10 {
-		whole = min(firstPause<<n, longestPause)
-	}
-	return whole/2 + rand.N(whole/2)
 }
 
 // tell reports how the connection stands.

@@ -133,15 +133,3 @@ func TestUpgradeFailures(t *testing.T) {
 	require.ErrorIs(t, upgradeFailure(451), network.ErrRegion)
 	require.NoError(t, upgradeFailure(503))
 }
-
-func TestPause(t *testing.T) {
-	require.LessOrEqual(t, pause(0), firstPause)
-	for n := range 100 {
-		got := pause(n)
-		require.GreaterOrEqual(t, got, firstPause/2)
-		require.LessOrEqual(t, got, longestPause)
-		if n > 12 {
-			require.GreaterOrEqual(t, got, longestPause/2)
-		}
-	}
-}

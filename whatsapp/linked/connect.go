@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,51 +42,24 @@ type link struct {
 
 // Connect starts the connection and returns, see [network.Client].
 func (c *Client) Connect(ctx context.Context) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stop != nil && !c.refused {
-		return nil
-	}
-	if c.cfg.Handler == nil || c.cfg.Self.Kind != network.KindLID || c.cfg.Self.Validate() != nil {
-		return errors.New("failed to connect: the login has no handler or no LID")
-	}
-	if _, _, err := c.store.device(ctx, c.cfg.Self); err != nil && !errors.Is(err, network.ErrUnlinked) {
-		return fmt.Errorf("failed to connect: %w", err)
-	}
-	before := c.stopped
-	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	c.stop, c.stopped, c.refused = stop, make(chan struct{}), false
-	go func(stopped chan struct{}) {
-		defer stop()
-		if before != nil {
-			<-before // an earlier attempt may still be telling its refusal
+	return c.run.Start(ctx, func() error {
+		if c.cfg.Handler == nil || c.cfg.Self.Kind != network.KindLID || c.cfg.Self.Validate() != nil {
+			return errors.New("failed to connect: the login has no handler or no LID")
 		}
-		c.run(c.cfg.Log.WithContext(ctx), stopped)
-	}(c.stopped)
-	return nil
+		if _, _, err := c.store.device(ctx, c.cfg.Self); err != nil && !errors.Is(err, network.ErrUnlinked) {
+			return fmt.Errorf("failed to connect: %w", err)
+		}
+		return nil
+	}, c.keepConnected)
 }
 
 // Disconnect ends the connection and waits until no handler runs. It must not be called by the handler itself.
-func (c *Client) Disconnect() {
-	c.mu.Lock()
-	stop, stopped := c.stop, c.stopped
-	c.mu.Unlock()
-	if stop == nil {
-		return
-	}
-	stop()
-	<-stopped
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stopped == stopped {
-		c.stop = nil
-	}
-}
+func (c *Client) Disconnect() { c.run.Stop() }
 
-// run connects, keeps the connection until it ends, and starts again until refused or stopped.
-func (c *Client) run(ctx context.Context, stopped chan struct{}) {
-	defer close(stopped)
-	var pauses int
+// keepConnected connects, keeps the connection until it ends, and starts again until refused or stopped.
+func (c *Client) keepConnected(ctx context.Context, end func()) {
+	ctx = c.cfg.Log.WithContext(ctx)
+	pauses := wire.Pauses{First: firstPause}
 	renewed := false
 	for ctx.Err() == nil {
 		c.tell(ctx, network.ConnectionEvent{State: network.Connecting})
@@ -96,8 +68,8 @@ func (c *Client) run(ctx context.Context, stopped chan struct{}) {
 		if ctx.Err() != nil {
 			return
 		}
-		if time.Since(began) > steadyAfter {
-			pauses, renewed = 0, false
+		if pauses.Held(time.Since(began)) {
+			renewed = false
 		}
 		if errors.Is(err, network.ErrOutdated) && !renewed {
 			renewed = true // once: if the newest version is refused, too, that does not help
@@ -109,17 +81,14 @@ func (c *Client) run(ctx context.Context, stopped chan struct{}) {
 		}
 		if final(err) {
 			c.cfg.Log.Warn().Err(err).Msg("The network refused the login")
-			c.mu.Lock()
-			c.refused = c.stopped == stopped
-			c.mu.Unlock()
+			end()
 			c.tell(ctx, network.ConnectionEvent{State: network.Refused, Err: err})
 			return
 		}
 		c.cfg.Log.Debug().Err(err).Msg("The connection was interrupted")
 		c.tell(ctx, network.ConnectionEvent{State: network.Interrupted, Err: err})
 		select {
-		case <-time.After(pause(pauses)):
-			pauses++
+		case <-time.After(pauses.Next()):
 		case <-ctx.Done():
 		}
 	}
@@ -135,15 +104,6 @@ func final(err error) bool {
 		}
 	}
 	return false
-}
-
-// pause is how long to wait before connecting for the n-th time, half of it by chance.
-func pause(n int) time.Duration {
-	whole := longestPause
-	if n < 10 {
-		whole = min(firstPause<<n, longestPause)
-	}
-	return whole/2 + rand.N(whole/2)
 }
 
 // tell reports how the connection stands.

@@ -37,7 +37,7 @@ func TestHistory(t *testing.T) {
 	for _, size := range []struct{ chats, messages int }{{1, 1}, {10, 500}, {300, 10_000}} {
 		t.Run(fmt.Sprintf("%d in %d", size.messages, size.chats), func(t *testing.T) {
 			if size.messages > 1000 && testing.Short() {
-				t.Skip("short")
+				t.Skip("the largest history takes a minute: run without -short")
 			}
 			anna, pieces := past(t, size.chats, size.messages)
 			began := time.Now()

@@ -10,7 +10,6 @@
 package linked
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -18,14 +17,12 @@ import (
 	"go.mau.fi/whatsmeow/types"
 
 	"causeway/network"
+	"causeway/wire"
 )
 
 const (
-	// firstPause and longestPause bound the wait before connecting again; it doubles in between.
-	firstPause   = time.Second
-	longestPause = 5 * time.Minute
-	// steadyAfter is how long a connection must hold before the pauses start from the shortest again.
-	steadyAfter = time.Minute
+	// firstPause is the shortest wait before connecting again.
+	firstPause = time.Second
 	// usualPhoneAway is how long a phone may be silent before its user is warned; the network ends links after about 14 days.
 	usualPhoneAway = 10 * 24 * time.Hour
 	// usualHistoryLimit is how many bytes a piece of history may inflate to.
@@ -57,12 +54,10 @@ type Client struct {
 	cfg   Config
 	store *Store
 
-	mu      sync.Mutex
-	stop    context.CancelFunc // nil while not started
-	stopped chan struct{}
-	// refused says that the connection has ended by itself and may be started again.
-	refused bool
-	link    *link // nil unless logged in
+	run wire.Run
+
+	mu   sync.Mutex
+	link *link // nil unless logged in
 
 	// taking is held while the handler runs.
 	taking sync.Mutex
