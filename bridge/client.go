@@ -62,6 +62,8 @@ type Client struct {
 	naming sync.RWMutex
 	// listed is what `list` has told last, for `open`.
 	listed []listed
+	// ringing are the calls that ring, by their chats.
+	ringing map[network.Address]network.CallEvent
 	// waiting is who wanted to come into a group when `requests` was last asked there.
 	waiting map[network.Address][]network.Address
 	// open are the chats that are known to be open for writing in this run; of others that is looked up.

@@ -29,7 +29,7 @@ func (c *Connector) contactCommands() []commands.CommandHandler {
 		&commands.FullHandler{Func: c.acceptRequest, Name: "accept", RequiresLogin: true, RequiresPortal: true,
 			Help: help("", "Accept the message request in this room.")},
 		&commands.FullHandler{Func: c.declineRequest, Name: "decline", RequiresLogin: true, RequiresPortal: true,
-			Help: help("", "Decline the message request in this room, and hear nothing more of its sender.")},
+			Help: help("", "Decline the message request in this room, and hear nothing more of its sender; or the call that rings.")},
 		&commands.FullHandler{Func: c.block, Name: "block", RequiresLogin: true,
 			Help: help("[_phone number_]", "Hear nothing more of the person in this room, or of somebody by phone number.")},
 		&commands.FullHandler{Func: c.unblock, Name: "unblock", RequiresLogin: true,
@@ -112,6 +112,10 @@ func (c *Connector) acceptRequest(ce *commands.Event) {
 }
 
 func (c *Connector) declineRequest(ce *commands.Event) {
+	if who, ok := contactOfRoom(ce); ok && who.client.linked() {
+		who.client.declineCall(ce, who.person)
+		return
+	}
 	who, ok := request(ce)
 	if !ok {
 		return

@@ -20,6 +20,9 @@ import (
 	"causeway/puppet"
 )
 
+// omittedCommunity is what holds groups and is no chat itself; its groups have their rooms.
+const omittedCommunity = "community"
+
 // maxPicture is how many bytes of a picture are taken.
 const maxPicture = 4 << 20
 
@@ -142,6 +145,10 @@ func (c *Client) groupChanged(ctx context.Context, e network.GroupEvent) error {
 // groupEntered makes or opens the room of a group that the login has come into.
 func (c *Client) groupEntered(ctx context.Context, e network.GroupEvent) error {
 	group := *e.Change.Whole
+	if group.Community {
+		c.tellOmitted(ctx, network.OmittedEvent{What: omittedCommunity, Time: e.Time})
+		return nil
+	}
 	// a group that the user makes from a room of theirs gets that one, and no other in the meantime
 	c.making.Lock()
 	defer c.making.Unlock()

@@ -216,6 +216,9 @@ func (c *Client) lines(ctx context.Context, what string) (lines []listed, err er
 			return nil, fmt.Errorf("failed to list groups: %w", err)
 		}
 		for _, group := range all {
+			if group.Community {
+				continue
+			}
 			lines = append(lines, listed{group.Address, portal.GroupName(group.Name)})
 		}
 	case "contacts":

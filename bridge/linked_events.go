@@ -198,29 +198,6 @@ func (c *Client) unreadChanged(ctx context.Context, conversation network.Address
 	return ignoring(c.queue(&simplevent.Receipt{EventMeta: meta, ReadUpTo: at}))
 }
 
-// callArrived tells in the room that somebody calls, or has called in vain.
-func (c *Client) callArrived(ctx context.Context, e network.CallEvent) error {
-	text := ""
-	switch {
-	case e.State == network.CallRinging && e.Video:
-		text = textCallVideo
-	case e.State == network.CallRinging:
-		text = textCallRinging
-	case e.State == network.CallMissed:
-		text = textCallMissed
-	default:
-		return nil
-	}
-	meta := c.meta(ctx, bridgev2.RemoteEventMessage, e.Conversation, e.Caller)
-	meta.CreatePortal = true
-	meta.Timestamp = e.Time
-	id := network.MessageID{Conversation: e.Conversation, Sender: e.Caller, ID: "call-" + e.ID + "-" + string(e.State)}
-	return c.queue(&simplevent.PreConvertedMessage{
-		EventMeta: meta, ID: portal.MessageID(id),
-		Data: &bridgev2.ConvertedMessage{Parts: []*bridgev2.ConvertedMessagePart{noticePart(text)}},
-	})
-}
-
 // tellPhone warns the user before the network takes a phone that is gone for an end of the link.
 func (c *Client) tellPhone(e network.PhoneEvent) {
 	limit := time.Duration(c.connector.config.Linked.PhoneOfflineWarning)

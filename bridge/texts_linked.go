@@ -67,8 +67,8 @@ const (
 	textWantsInNoMore  = "%s does not want to join this group any more."
 	textApprovalOn     = "Whoever joins this group by its link waits for an administrator now."
 	textApprovalOff    = "Whoever has this group's link can join it now."
-	textCallRinging    = "📞 Incoming call. It can be taken on your phone only."
-	textCallVideo      = "📹 Incoming video call. It can be taken on your phone only."
+	textCallRinging    = "📞 Incoming call. It can be taken on your phone only; `decline` turns it down."
+	textCallVideo      = "📹 Incoming video call. It can be taken on your phone only; `decline` turns it down."
 	textCallMissed     = "📞 Missed call."
 	textInvitedInstead = "%s could not be added directly and was sent an invitation instead."
 	textStickerDrawing = "sticker that moves and cannot be drawn here"
@@ -79,6 +79,8 @@ const (
 	textNotLinked       = "This works with your own WhatsApp account only. Log in with `login whatsapp-qr`."
 	textNotAGroup       = "This works in the room of a group only."
 	textInviteLink      = "People can join this group by %s. Whoever has the link can come in."
+	textNoCall          = "No call rings in this room."
+	textCallDeclined    = "The call is turned down."
 	textNobodyWaits     = "Nobody waits to join this group."
 	textAnswerThem      = "`$cmdprefix approve <number|all>` lets them in, `$cmdprefix refuse <number|all>` turns them away."
 	textAnswerUsage     = "Usage: `$cmdprefix approve <number|all>` or `$cmdprefix refuse <number|all>`, with a number from `$cmdprefix requests`."
@@ -167,12 +169,17 @@ func textTimer(timer time.Duration) string {
 	return "24 hours"
 }
 
+// prefixed names a command as it is written in a room.
+func prefixed(text, command, prefix string) string {
+	return strings.ReplaceAll(text, "`"+command+"`", "`"+prefix+" "+command+"`")
+}
+
 func linkedWords(prefix string) portal.LinkedWords {
 	return portal.LinkedWords{
 		Notices: notices(), Placeholder: textPlaceholder, Forwarded: textForwarded, Live: textLiveLocation, ViewOnce: textViewOnce,
 		ViewOnceAway: textViewOnceAway, PollHint: textPollHint,
 		Invited: func(group, expires string) string {
-			return strings.ReplaceAll(textInvited(group, expires), "`accept`", "`"+prefix+" accept`")
+			return prefixed(textInvited(group, expires), "accept", prefix)
 		},
 	}
 }

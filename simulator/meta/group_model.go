@@ -32,6 +32,7 @@ type group struct {
 	announce, locked  bool
 	approval          bool
 	adminsAdd         bool
+	community         bool   // it holds other groups and is no chat itself
 	ephemeral         uint32 // seconds that messages live, 0 for ever
 	code              string // of the invite link
 	members           []*member
@@ -80,6 +81,9 @@ func (g *group) node() binary.Node {
 		if on {
 			content = append(content, binary.Node{Tag: tag})
 		}
+	}
+	if g.community {
+		content = append(content, binary.Node{Tag: "parent", Attrs: binary.Attrs{"default_membership_approval_mode": "request_required"}})
 	}
 	if g.approval {
 		content = append(content, binary.Node{Tag: "membership_approval_mode", Content: []binary.Node{

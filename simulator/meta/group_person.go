@@ -91,10 +91,20 @@ func (p *Person) participants(names []string) ([]binary.Node, error) {
 
 // CreateGroup makes a group with some people and returns its address.
 func (p *Person) CreateGroup(subject string, members ...string) (jid string, err error) {
+	return p.createGroup(subject, members)
+}
+
+// CreateCommunity makes a community, which holds groups and is no chat itself.
+func (p *Person) CreateCommunity(subject string, members ...string) (jid string, err error) {
+	return p.createGroup(subject, members, binary.Node{Tag: "parent"})
+}
+
+func (p *Person) createGroup(subject string, members []string, more ...binary.Node) (jid string, err error) {
 	list, err := p.participants(members)
 	if err != nil {
 		return "", err
 	}
+	list = append(list, more...)
 	answer, err := p.askGroups("set", "", binary.Node{Tag: "create", Attrs: binary.Attrs{"subject": subject}, Content: list})
 	if err != nil {
 		return "", err

@@ -129,6 +129,8 @@ func (n *Network) createGroup(u *user, who string, child binary.Node) ([]binary.
 			g.announce = true
 		case "locked":
 			g.locked = true
+		case "parent":
+			g.community = true
 		case "membership_approval_mode":
 			g.approval = textOf(childOf(each, "group_join").Attrs["state"]) == "on"
 		case "member_add_mode":

@@ -21,6 +21,8 @@ func (n *Network) fromLinked(c *connection, d *device, node binary.Node, s subje
 		n.chatTyping(d.party(), node)
 	case "presence":
 		n.linkedPresence(d, node)
+	case "call":
+		n.linkedCall(d, node)
 	case "ib":
 		n.benign(d, node)
 	default:

@@ -42,11 +42,12 @@ type Network struct {
 	connections              map[int]*connection
 	lastConnection           int
 
-	groups       map[string]*group // by the part before the @
-	carried      map[string]stamp  // messages within WhatsApp that were taken, by sending device, recipient and id
-	usedRefs     map[string]bool   // codes for linking that were scanned
-	revokedCodes map[string]bool   // invite codes of groups that were replaced
-	pictures     map[string][]byte // by id, those that were replaced included
+	groups       map[string]*group     // by the part before the @
+	calls        map[string]*phoneCall // by id
+	carried      map[string]stamp      // messages within WhatsApp that were taken, by sending device, recipient and id
+	usedRefs     map[string]bool       // codes for linking that were scanned
+	revokedCodes map[string]bool       // invite codes of groups that were replaced
+	pictures     map[string][]byte     // by id, those that were replaced included
 	lastNotice   int
 
 	tallyMu sync.Mutex
@@ -86,7 +87,7 @@ func New(opts ...Option) (*Network, error) {
 		tally:       map[string]int{},
 		fileOwners:  map[string]string{},
 
-		groups: map[string]*group{}, carried: map[string]stamp{}, usedRefs: map[string]bool{}, pictures: map[string][]byte{}, revokedCodes: map[string]bool{},
+		groups: map[string]*group{}, calls: map[string]*phoneCall{}, carried: map[string]stamp{}, usedRefs: map[string]bool{}, pictures: map[string][]byte{}, revokedCodes: map[string]bool{},
 
 		usersByPhone: map[string]*user{}, usersByLID: map[string]*user{}, usersByFBID: map[string]*user{},
 	}

@@ -93,7 +93,7 @@ func (n *Network) acknowledged(d *device, node binary.Node) {
 	}
 	n.settle(d, queueKey(class, id, otherSide(node.Attrs, "to"), kind), func(q *queued) bool {
 		q.acked = true
-		return class != "message" || refused || q.retried
+		return class != "message" || refused || q.retried || isOpen(q.node)
 	})
 }
 

@@ -3,6 +3,7 @@ package linked
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
@@ -13,6 +14,9 @@ import (
 
 // mostCalls is how many calls are remembered at a time.
 const mostCalls = 256
+
+// longestRing is for how long phones ring at most.
+const longestRing = 2 * time.Minute
 
 // offersVideo says whether a call is one with pictures.
 func offersVideo(e *events.CallOffer) bool {
@@ -47,6 +51,9 @@ func (l *link) called(ctx context.Context, call types.BasicCallMeta, video bool,
 	if event.Caller == l.owner.Self() {
 		return nil // the user calls from the phone
 	}
+	if state == network.CallRinging && time.Since(event.Time) > longestRing {
+		event.State = network.CallMissed // it rang while this device was away
+	}
 	return l.handCall(ctx, event)
 }
 
@@ -67,10 +74,10 @@ func (l *link) handCall(ctx context.Context, event network.CallEvent) error {
 	return nil
 }
 
-// callEnded takes the end of a call. One that only rang was missed, unless this device never heard it ring.
+// callEnded takes the end of a call. One that only rang was missed; whether it did is known here, or said.
 func (l *link) callEnded(ctx context.Context, e *events.CallTerminate) error {
 	state := network.CallEnded
-	if l.owner.calls[wire.Clean(e.CallID)] == network.CallRinging {
+	if l.owner.calls[wire.Clean(e.CallID)] == network.CallRinging || e.Reason == "timeout" {
 		state = network.CallMissed
 	}
 	if e.Reason == "accepted_elsewhere" || e.Reason == "rejected_elsewhere" {
@@ -92,5 +99,8 @@ func (c *Client) DeclineCall(ctx context.Context, call network.CallEvent) error 
 	if err = l.lib.RejectCall(ctx, caller, call.ID); err != nil {
 		return fmt.Errorf("failed to decline a call: %w", failure(err))
 	}
+	c.taking.Lock()
+	defer c.taking.Unlock()
+	c.calls[call.ID] = network.CallDeclined // the caller's giving up makes it no missed one
 	return nil
 }

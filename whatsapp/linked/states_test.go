@@ -165,6 +165,13 @@ func TestCalls(t *testing.T) {
 	require.True(t, l.take(&events.CallTerminate{BasicCallMeta: meta("2")}))
 	require.Equal(t, network.CallRinging, state("2"))
 	require.Equal(t, network.CallElsewhere, state("2"))
+	old := meta("3")
+	old.Timestamp = time.Now().Add(-time.Hour)
+	require.True(t, l.take(&events.CallOffer{BasicCallMeta: old}))
+	require.True(t, l.take(&events.CallTerminate{BasicCallMeta: old, Reason: "timeout"}))
+	require.Equal(t, network.CallMissed, state("3"), "while this device was away")
+	require.True(t, l.take(&events.CallTerminate{BasicCallMeta: meta("4"), Reason: "timeout"}))
+	require.Equal(t, network.CallMissed, state("4"), "it rang for an earlier process")
 	anna.lock.Lock()
 	defer anna.lock.Unlock()
 	count := 0
@@ -173,7 +180,53 @@ func TestCalls(t *testing.T) {
 			count++
 		}
 	}
-	require.Equal(t, 4, count, "each state once, one end")
+	require.Equal(t, 6, count, "each state once, one end")
+}
+
+// A call of the simulated network rings and ends as calls do, and can be turned down from here.
+func TestCallsOnTheWire(t *testing.T) {
+	anna, bob := newDevice(t, "Anna"), person("Bob")
+	next := func(id string) network.CallEvent {
+		t.Helper()
+		return await(anna.told, "a call", func(e network.CallEvent) bool { return e.ID == id })
+	}
+	missed, err := bob.Call(anna.owner.LID(), false)
+	require.NoError(t, err)
+	rings := next(missed)
+	require.Equal(t, network.CallRinging, rings.State)
+	require.Equal(t, addressOf(t, bob), rings.Caller)
+	require.False(t, rings.Video)
+	require.NoError(t, bob.HangUp(missed))
+	require.Equal(t, network.CallMissed, next(missed).State)
+
+	taken, err := bob.Call(anna.owner.LID(), true)
+	require.NoError(t, err)
+	require.True(t, next(taken).Video)
+	require.NoError(t, anna.owner.AnswerCall(taken))
+	require.Equal(t, network.CallElsewhere, next(taken).State)
+
+	unwanted, err := bob.Call(anna.owner.LID(), false)
+	require.NoError(t, err)
+	require.NoError(t, anna.DeclineCall(within(t), next(unwanted)))
+	require.Eventually(t, func() bool { return !simulated.Ringing(unwanted) }, patience, 10*time.Millisecond)
+	require.Error(t, bob.HangUp(unwanted), "it is over")
+}
+
+// What comes from places that are no chats is told of, except from a list: to who is on it that is a direct chat.
+func TestBeyondChats(t *testing.T) {
+	anna, bob := newDevice(t, "Anna"), person("Bob")
+	_, err := bob.PostStatus(anna.owner.LID(), "at the sea")
+	require.NoError(t, err)
+	omitted := await(anna.told, "the status post", func(e network.OmittedEvent) bool { return true })
+	require.Equal(t, "status post", omitted.What)
+	require.Equal(t, addressOf(t, bob), omitted.Sender)
+	require.NoError(t, simulated.PublishTo(anna.owner, "news"))
+	require.Equal(t, "channel message", await(anna.told, "the channel", func(e network.OmittedEvent) bool { return e.What != "status post" }).What)
+	id, err := bob.SendToList(anna.owner.LID(), "to all of you")
+	require.NoError(t, err)
+	listed := anna.hears(id).Message
+	require.Equal(t, network.MessageID{Conversation: addressOf(t, bob), Sender: addressOf(t, bob), ID: id}, listed.ID)
+	require.Equal(t, network.Text{Body: "to all of you"}, listed.Content)
 }
 
 func TestPhoneAway(t *testing.T) {
