@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -408,5 +409,33 @@ func TestNobodyWaitsForKeysWithoutEncryption(t *testing.T) {
 		require.Equal(t, http.StatusOK, put(openFront(p), "1", hsToken, encrypted).Code)
 		require.Equal(t, http.StatusOK, put(openFront(p), "2", hsToken, pushed("$b")).Code)
 		bridge.handles(t, "$a", "$b")
+	})
+}
+
+// FuzzTransaction reads what a homeserver may push, in which strangers' events are: each element becomes at most one row.
+func FuzzTransaction(f *testing.F) {
+	for _, seed := range []string{
+		pushed("$a", "$b"), `{"events":[1,null,"x",{"event_id":1},{"room_id":[],"type":{}}]}`,
+		`{"events":[{"type":"m.room.encrypted","room_id":"!r:hs","event_id":"$a","sender":"@x:hs","content":{"algorithm":"?"},"state_key":""}],
+			"ephemeral":[{"type":"m.typing","room_id":"!r:hs","content":{"user_ids":[3]}}],"to_device":[{"type":"m.room_key"}],
+			"device_lists":{"changed":["@a:hs"]},"device_one_time_keys_count":{"@b:hs":{"D":{"signed_curve25519":-1}}}}`,
+		`{"de.sorunome.msc2409.ephemeral":[{"type":"m.receipt"}],"org.matrix.msc3202.device_lists":{"left":[""]}}`, `[]`, `{"events":{}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	secret, err := NewSecret(make([]byte, secretLength))
+	require.NoError(f, err)
+	front := &front{d: &Delivery{secret: secret}, ours: func(user id.UserID) bool { return user == "@bot:hs" }}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var txn transactionBody
+		if json.Unmarshal(body, &txn) != nil {
+			return
+		}
+		read := front.read(t.Context(), txn)
+		require.LessOrEqual(t, len(read.rows), len(txn.Events))
+		for _, row := range read.rows {
+			require.NotEmpty(t, row.EventID)
+		}
+		require.Equal(t, len(read.toDevice), len(txn.ToDevice)+len(txn.OldToDevice))
 	})
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,6 +25,9 @@ func FuzzStanza(f *testing.F) {
 		{Tag: "iq", Content: []waBinary.Node{{Tag: "media_conn", Attrs: waBinary.Attrs{"ttl": "300"}, Content: []waBinary.Node{
 			{Tag: "host", Attrs: waBinary.Attrs{"hostname": "media.example"}},
 		}}}},
+		{Tag: "receipt", Attrs: waBinary.Attrs{"from": anna, "id": "1", "type": "retry"}, Content: []waBinary.Node{
+			{Tag: "registration", Content: []byte{0, 0, 0, 9}}, {Tag: "keys", Content: []waBinary.Node{{Tag: "identity", Content: make([]byte, 32)}}},
+		}},
 		{Tag: "failure", Attrs: waBinary.Attrs{"reason": "402", "code": "451"}},
 		{Tag: "stream:error", Attrs: waBinary.Attrs{"code": "401"}},
 	} {
@@ -53,6 +57,9 @@ func FuzzStanza(f *testing.F) {
 		if bundle, err := readBundle(*node); err == nil {
 			require.NotNil(t, bundle)
 		}
+		if bundle, err := l.retryBundle(t.Context(), node, anna, 1); err == nil && len(node.GetChildrenByTag("keys")) > 0 {
+			require.NotNil(t, bundle)
+		}
 		require.Error(t, loginFailure(node))
 		require.Error(t, streamFailure(node))
 		_ = stampOf(node)
@@ -67,4 +74,22 @@ func unmarshal(data []byte) (node *waBinary.Node, err error) {
 		return err
 	})
 	return node, err
+}
+
+// FuzzMediaPath makes addresses of the paths that strangers' messages name: they never lead to another host, nor out of https.
+func FuzzMediaPath(f *testing.F) {
+	for _, path := range []string{"/mms/abc?oe=1", "//other.example/x", "/../x", "/@other.example/", "/\\other.example", "/x?y#z", "/x y", "/%2e%2e/%00", "/x?a=%zz"} {
+		f.Add(path, []byte{1, 2, 3})
+	}
+	f.Fuzz(func(t *testing.T, path string, sum []byte) {
+		address, err := mediaURL("media.example:443", MediaRef{Path: path, EncSHA256: sum, Type: MediaImage})
+		if err != nil {
+			return
+		}
+		request, err := http.NewRequest(http.MethodGet, address, nil)
+		require.NoError(t, err)
+		require.Equal(t, "media.example:443", request.URL.Host)
+		require.Equal(t, "https", request.URL.Scheme)
+		require.Nil(t, request.URL.User)
+	})
 }
