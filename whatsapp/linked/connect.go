@@ -36,6 +36,8 @@ type link struct {
 	halted atomic.Bool
 	ready  chan struct{}
 	failed chan error
+	// mended is when which part of the chats' states was last mended, and how; the handler's lock guards it.
+	mended map[mending]time.Time
 	// tasks run beside the handler, and end with the connection.
 	tasks sync.WaitGroup
 }
@@ -123,7 +125,8 @@ func (c *Client) serve(ctx context.Context) error {
 	}
 	// The connection outlives ctx by a moment, so that what was taken is acknowledged.
 	connCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	l := &link{owner: c, own: own, device: device, ctx: connCtx, cancel: cancel, ready: make(chan struct{}), failed: make(chan error, 1)}
+	l := &link{owner: c, own: own, device: device, ctx: connCtx, cancel: cancel, ready: make(chan struct{}), failed: make(chan error, 1),
+		mended: map[mending]time.Time{}}
 	l.lib = c.store.library(device, c.cfg.Log)
 	l.lib.AddEventHandlerWithSuccessStatus(l.take)
 	l.lib.SetForceActiveDeliveryReceipts(c.cfg.Online)

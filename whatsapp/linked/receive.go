@@ -72,6 +72,8 @@ func (l *link) dispatch(ctx context.Context, event any) error {
 		return l.chatChanged(ctx, e.JID, e.Timestamp, func(change *network.ChatEvent) { change.Deleted = !e.FromFullSync })
 	case *events.DeleteForMe:
 		return l.deletedForMe(ctx, e)
+	case *events.AppStateSyncError:
+		l.stateBroke(ctx, e)
 
 	case *events.CallOffer:
 		return l.called(ctx, e.BasicCallMeta, offersVideo(e), network.CallRinging)

@@ -10,6 +10,7 @@ import (
 	"go.mau.fi/whatsmeow/types/events"
 
 	"causeway/network"
+	"causeway/simulator/meta"
 )
 
 func (d *device) chatChange(what string, fits func(network.ChatEvent) bool) network.ChatEvent {
@@ -253,4 +254,25 @@ func TestPhoneAway(t *testing.T) {
 		}
 	}
 	require.Equal(t, 2, count, "once each")
+}
+
+// What the devices share and no longer fits is mended: from the server, and if that is broken too, from the phone.
+func TestBrokenStateIsMended(t *testing.T) {
+	for name, count := range map[string]int{"a change": 1, "all that the server has": 2} {
+		t.Run(name, func(t *testing.T) {
+			anna, bob := newDevice(t, "Anna"), person("Bob")
+			require.NoError(t, anna.owner.Pin(bob.LID(), false)) // the keys of what is shared are there
+			anna.chatChange("the first state", func(e network.ChatEvent) bool { return e.Pinned != nil && !*e.Pinned })
+			anna.settle()
+			fault := simulated.Fault(meta.Fault{
+				Kind: meta.FaultAppState, Match: meta.Match{Account: anna.owner.LID()}, Params: map[string]string{"name": "regular_low"}, Count: count,
+			})
+			defer fault.Remove()
+			require.NoError(t, anna.owner.Pin(bob.LID(), true))
+			anna.chatChange("the pin", func(e network.ChatEvent) bool { return e.Pinned != nil && *e.Pinned })
+			require.Equal(t, count, fault.Struck())
+			require.NoError(t, anna.owner.Archive(bob.LID(), true))
+			anna.chatChange("what comes after", func(e network.ChatEvent) bool { return e.Archived != nil && *e.Archived })
+		})
+	}
 }
