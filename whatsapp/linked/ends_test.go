@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.mau.fi/whatsmeow/appstate"
 	"go.mau.fi/whatsmeow/proto/waCommon"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
@@ -41,9 +42,15 @@ func (d *device) hearsImage(t *testing.T, bob *meta.Person) *waE2E.ImageMessage 
 	return image
 }
 
-// settle waits until the device has had all that the phone tells a new one.
+// settle waits until the device has had all that the phone tells a new one, and has fetched what the account's devices share:
+// the library races with itself where a connection ends while several of its own questions are under way.
 func (d *device) settle() {
 	d.t.Helper()
 	await(d.told, "the whole past", func(e network.HistoryEvent) bool { return e.Progress == 100 })
 	require.Eventually(d.t, func() bool { return d.owner.LinkedDevices()[0].Waiting == 0 }, patience, 10*time.Millisecond)
+	require.Eventually(d.t, func() bool {
+		parts := 0
+		err := d.db.QueryRow(d.t.Context(), "SELECT COUNT(*) FROM whatsmeow_app_state_version").Scan(&parts)
+		return err == nil && parts >= len(appstate.AllPatchNames)
+	}, patience, 10*time.Millisecond)
 }
