@@ -44,7 +44,7 @@ func (c *linkedClient) deliver(ctx context.Context, msg *bridgev2.MatrixMessage)
 			return err
 		}
 		work.calls = converted
-		return c.hand(ctx, work, converted.Content, replyTarget(msg))
+		return c.hand(ctx, work, c.withPreviewPicture(ctx, converted.Content, msg.Content), replyTarget(msg))
 	}
 	if cards, ok, err := c.cardsOf(ctx, msg.Content); ok || err != nil {
 		if err != nil {

@@ -59,7 +59,7 @@ func (c *Client) deliver(ctx context.Context, msg *bridgev2.MatrixMessage) error
 	if err != nil {
 		return err
 	}
-	return c.hand(ctx, work, content, replyTo)
+	return c.hand(ctx, work, c.withPreviewPicture(ctx, content, msg.Content), replyTo)
 }
 
 // deliverFile hands on a file, and before it what it has no room for: the quoted message, or its caption. The file

@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"bytes"
+	"image"
+	"image/jpeg"
 	"strings"
 
 	"github.com/stretchr/testify/require"
@@ -219,10 +222,23 @@ func linkPreviews(w *world) {
 	require.Equal(w.t, "Boats", line.Content.BeeperLinkPreviews[0].Title)
 	require.Contains(w.t, line.Content.FormattedBody, "All of them")
 
-	room.sends(event.EventMessage, &event.MessageEventContent{MsgType: event.MsgText, Body: "and " + link, BeeperLinkPreviews: []*event.BeeperLinkPreview{
-		{MatchedURL: link, LinkPreview: event.LinkPreview{CanonicalURL: link, Title: "Boats"}},
-	}})
-	heard := anna.HearsText(alice, "and "+link)
-	require.NotNil(w.t, heard.Preview)
-	require.Equal(w.t, "Boats", heard.Preview.Title)
+	uploaded, err := alice.client.Matrix.UploadBytes(w.soon(), pngBytes(w.t, 7), "image/png")
+	require.NoError(w.t, err)
+	for text, picture := range map[string]id.ContentURIString{
+		"and " + link: uploaded.ContentURI.CUString(), "none of them: " + link: "mxc://localhost/nothingthere", "another place: " + link: link,
+	} {
+		room.sends(event.EventMessage, &event.MessageEventContent{MsgType: event.MsgText, Body: text, BeeperLinkPreviews: []*event.BeeperLinkPreview{
+			{MatchedURL: link, LinkPreview: event.LinkPreview{CanonicalURL: link, Title: "Boats", ImageURL: picture}},
+		}})
+		heard := anna.HearsText(alice, text)
+		require.NotNil(w.t, heard.Preview)
+		require.Equal(w.t, "Boats", heard.Preview.Title)
+		if w.side.can.PreviewPictures && picture == uploaded.ContentURI.CUString() {
+			shown, err := jpeg.Decode(bytes.NewReader(heard.Preview.Thumbnail))
+			require.NoError(w.t, err)
+			require.Equal(w.t, image.Pt(48, 32), shown.Bounds().Size())
+		} else {
+			require.Empty(w.t, heard.Preview.Thumbnail)
+		}
+	}
 }

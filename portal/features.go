@@ -21,6 +21,8 @@ type Abilities struct {
 	Reactions bool
 	// Quotes: messages of every kind can say what they reply to. Captions: those of documents stand with their file.
 	Quotes, Captions bool
+	// PreviewPictures: the preview of a link has a picture.
+	PreviewPictures bool
 }
 
 // AbilitiesOf is what a network's third-party chats carry (docs/protocol.md#subset, docs/protocol.md#messenger).
@@ -28,7 +30,7 @@ func AbilitiesOf(n network.Network) Abilities {
 	if n == network.Messenger {
 		return Abilities{Edits: true, Removals: true, Stickers: true, Reactions: true, Quotes: true}
 	}
-	return Abilities{Captions: true}
+	return Abilities{Captions: true, PreviewPictures: true}
 }
 
 // Features is what a third-party chat can carry, as clients are told. Partial support is what arrives in another form:

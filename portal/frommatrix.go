@@ -94,6 +94,20 @@ func previewFromMatrix(content *event.MessageEventContent, body string) *network
 	return nil
 }
 
+// PreviewPicture is where the picture of a preview lies on the homeserver; the address is empty if there is none.
+func PreviewPicture(content *event.MessageEventContent, preview network.LinkPreview) (id.ContentURIString, *event.EncryptedFileInfo) {
+	for _, sent := range content.BeeperLinkPreviews {
+		if sent == nil || sent.MatchedURL != preview.Matched {
+			continue
+		}
+		if sent.ImageEncryption != nil {
+			return sent.ImageEncryption.URL, sent.ImageEncryption
+		}
+		return sent.ImageURL, nil
+	}
+	return "", nil
+}
+
 // htmlToMarkup writes Matrix HTML in the network's markup. Unknown tags are dropped and their content kept; what is
 // not meant for eyes is dropped whole. False means that the HTML is beyond its bounds.
 func htmlToMarkup(source string, pill func(name string, user id.UserID) string) (string, bool) {

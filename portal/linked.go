@@ -26,7 +26,7 @@ const (
 
 // LinkedAbilities is what the chats of a user's own account carry.
 func LinkedAbilities() Abilities {
-	return Abilities{Edits: true, Removals: true, Stickers: true, Reactions: true, Quotes: true, Captions: true}
+	return Abilities{Edits: true, Removals: true, Stickers: true, Reactions: true, Quotes: true, Captions: true, PreviewPictures: true}
 }
 
 // LinkedFeatures is what a chat of a user's own account can carry.
