@@ -185,7 +185,7 @@ func (c *Connector) Reread(ctx context.Context, id networkid.UserLoginID, msg ne
 		return msg, delivery.ErrNotReady // its client is not made yet
 	}
 	if reader, ok := below.(network.Rereader); ok {
-		msg = reader.Reread(msg)
+		msg = reader.Reread(ctx, msg)
 	}
 	return msg, nil
 }

@@ -15,9 +15,6 @@ import (
 	"causeway/puppet"
 )
 
-// lottie is the type of stickers that are drawings with a script, which no Matrix client plays.
-const lottie = "application/was"
-
 // convertLinked makes a Matrix message of one that arrived for a linked account; see [Client.convertIncoming].
 func (c *Client) convertLinked(
 	ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, msg network.Message,
@@ -84,9 +81,6 @@ func (c *Client) convertLinkedFile(
 ) ([]*bridgev2.ConvertedMessagePart, error) {
 	if media.ViewOnce && c.connector.config.Linked.ViewOnce == ViewOncePlaceholder {
 		return []*bridgev2.ConvertedMessagePart{noticePart(textViewOnceAway)}, nil
-	}
-	if media.Kind == network.Sticker && strings.HasPrefix(media.MIME, lottie) {
-		return []*bridgev2.ConvertedMessagePart{noticePart(textPlaceholder(textStickerDrawing, "", textSeePhone))}, nil
 	}
 	caption := media.Caption
 	media.Caption = ""

@@ -71,7 +71,6 @@ const (
 	textCallVideo      = "📹 Incoming video call. It can be taken on your phone only; `decline` turns it down."
 	textCallMissed     = "📞 Missed call."
 	textInvitedInstead = "%s could not be added directly and was sent an invitation instead."
-	textStickerDrawing = "sticker that moves and cannot be drawn here"
 )
 
 // Commands.
@@ -111,7 +110,6 @@ const (
 	textPhoneAway       = "Your phone was last seen by WhatsApp on %s. After about 14 days without it WhatsApp logs this server out: open WhatsApp on your phone once."
 	textPhoneBack       = "WhatsApp has seen your phone again."
 	textPollEnded       = "The poll has ended."
-	textSeePhone        = "WhatsApp on your phone"
 	textOmitted         = "There was a %s, which this version does not show. See it in WhatsApp on your phone. You are told this once only."
 )
 

@@ -207,6 +207,19 @@ func TestLinkedContentsFromMatrix(t *testing.T) {
 	room.SendsFile([]byte(card), "text/vcard", event.MessageEventContent{MsgType: event.MsgFile, Body: "ben.vcf", FileName: "ben.vcf"})
 	heard := anna.HearsLinked(alice)
 	require.Equal(t, "Ben", heard.Message.GetContactMessage().GetDisplayName(), heard.Kind)
+	room.SendsFile([]byte(card+"\n"+strings.ReplaceAll(card, "Ben", "Cleo")), "text/vcard", event.MessageEventContent{MsgType: event.MsgFile, Body: "two.vcf", FileName: "two.vcf"})
+	both := anna.HearsLinked(alice).Message.GetContactsArrayMessage().GetContacts()
+	require.Len(t, both, 2)
+	require.Equal(t, "Cleo", both[1].GetDisplayName())
+	require.Contains(t, both[1].GetVcard(), "FN:Cleo")
+
+	link := "https://example.com/hut"
+	room.sends(event.EventMessage, &event.MessageEventContent{MsgType: event.MsgText, Body: "see " + link, BeeperLinkPreviews: []*event.BeeperLinkPreview{
+		{MatchedURL: link, LinkPreview: event.LinkPreview{CanonicalURL: link, Title: "The hut", Description: "in the hills"}},
+	}})
+	preview := anna.HearsLinked(alice).Message.GetExtendedTextMessage()
+	require.Equal(t, []string{"see " + link, link, "The hut", "in the hills"},
+		[]string{preview.GetText(), preview.GetMatchedText(), preview.GetTitle(), preview.GetDescription()})
 }
 
 // changeIn is what a message does to an earlier one.

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.mau.fi/whatsmeow/proto/waE2E"
+	"google.golang.org/protobuf/proto"
 	"maunium.net/go/mautrix"
 	"maunium.net/go/mautrix/event"
 	"maunium.net/go/mautrix/id"
@@ -84,6 +86,13 @@ func TestLinkedGroupFromThePhone(t *testing.T) {
 	heard = ben.HearsLinked(alice)
 	require.Equal(t, "@"+ben.lidDigits()+" and @all: now", heard.Text)
 	require.Equal(t, []string{ben.LID()}, heard.Mentions)
+
+	anna.Sends(jid, &waE2E.Message{ExtendedTextMessage: &waE2E.ExtendedTextMessage{Text: proto.String("@all: at nine"),
+		ContextInfo: &waE2E.ContextInfo{NonJIDMentions: proto.Uint32(1)}}})
+	line, err = room.WaitForLine(w.soon(), "a call to all", func(line client.Line) bool { return strings.Contains(line.Body, "at nine") })
+	require.NoError(t, err)
+	require.True(t, line.Content.Mentions.Room)
+	require.Equal(t, "@room: at nine", line.Body)
 
 	require.NoError(t, anna.SetSubject(jid, "Hiking on Sunday"))
 	require.NoError(t, anna.SetDescription(jid, "Bring water."))

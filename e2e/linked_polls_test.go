@@ -6,10 +6,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.mau.fi/whatsmeow/proto/waE2E"
 	"maunium.net/go/mautrix/event"
 	"maunium.net/go/mautrix/id"
 
 	"causeway/e2e/client"
+	"causeway/simulator/meta"
 )
 
 // pollIn is a poll as clients read it (MSC3381).
@@ -75,6 +77,18 @@ func TestLinkedPollFromThePhone(t *testing.T) {
 	require.Equal(t, []string{"Sunday"}, heard.Vote.Options)
 }
 
+// pollHeard is the poll of a message, of whatever version.
+func pollHeard(heard meta.Heard) *waE2E.PollCreationMessage {
+	for _, poll := range []*waE2E.PollCreationMessage{
+		heard.Message.GetPollCreationMessage(), heard.Message.GetPollCreationMessageV2(), heard.Message.GetPollCreationMessageV3(),
+	} {
+		if poll != nil {
+			return poll
+		}
+	}
+	return nil
+}
+
 // A poll of a Matrix user is a poll on the phone, whichever names its client uses for the events; its end is told.
 func TestLinkedPollFromMatrix(t *testing.T) {
 	w := newWorld(t, withoutHistory())
@@ -105,6 +119,15 @@ func TestLinkedPollFromMatrix(t *testing.T) {
 	heard = anna.HearsLinked(alice)
 	require.Equal(t, "📊 The poll has ended. A draw.", heard.Text)
 	require.Equal(t, pollID, heard.ReplyTo)
+	several := room.sends(event.EventUnstablePollStart, map[string]any{"org.matrix.msc3381.poll.start": map[string]any{
+		"kind": "org.matrix.msc3381.poll.disclosed", "max_selections": 2, "question": map[string]any{"org.matrix.msc1767.text": "Which two?"},
+		"answers": []map[string]any{{"id": "a", "org.matrix.msc1767.text": "Apples"}, {"id": "b", "org.matrix.msc1767.text": "Pears"}, {"id": "c", "org.matrix.msc1767.text": "Plums"}},
+	}})
+	heard = anna.HearsLinked(alice)
+	require.EqualValues(t, 2, pollHeard(heard).GetSelectableOptionsCount(), heard.Kind)
+	_, err = anna.Vote(alice.phone.LID(), heard.ID, "Apples", "Plums")
+	require.NoError(t, err)
+	room.waitFor("both choices", func() bool { return slices.Equal(room.votesOf(anna, several), []string{"a", "c"}) })
 	room.sends(event.EventUnstablePollStart, map[string]any{"org.matrix.msc3381.poll.start": map[string]any{
 		"kind": "org.matrix.msc3381.poll.disclosed", "max_selections": 1, "question": map[string]any{"org.matrix.msc1767.text": "One?"},
 		"answers": []map[string]any{{"id": "a", "org.matrix.msc1767.text": "only"}},

@@ -79,5 +79,5 @@ type MediaSource interface {
 // Rereader is a client that reads messages again which an earlier version of the program could not read.
 type Rereader interface {
 	// Reread reads a message of [Unsupported] content from its Payload. What it still cannot read stays as it is. It needs no connection.
-	Reread(msg Message) Message
+	Reread(ctx context.Context, msg Message) Message
 }

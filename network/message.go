@@ -118,7 +118,7 @@ type Media struct {
 	Waveform []byte
 	// Thumbnail is a small JPEG of at most 64 KiB, empty if there is none.
 	Thumbnail []byte
-	// Animated says that a sticker moves. One whose MIME type is "application/was" is a Lottie drawing: a ZIP file with its JSON.
+	// Animated says that a sticker moves.
 	Animated bool
 	// ViewOnce says that the sender wants the file to be seen once only.
 	ViewOnce bool

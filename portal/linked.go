@@ -118,7 +118,9 @@ func (l Linked) part() (*bridgev2.ConvertedMessagePart, error) {
 	case network.Contacts:
 		return textPart(textToMatrix(network.Text{Body: CardsText(content)})), nil
 	case network.Unsupported:
-		return textPart(notice(l.Words.Placeholder(content.Type, cleanText(content.Text), content.See))), nil
+		part := textPart(notice(l.Words.Placeholder(content.Type, cleanText(content.Text), content.See)))
+		part.DBMetadata = &MessageMetadata{Placeholder: true}
+		return part, nil
 	case network.Undecryptable:
 		if content.ViewOnce {
 			return textPart(notice(l.Words.ViewOnceAway)), nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"maunium.net/go/mautrix/bridgev2/database"
 	"maunium.net/go/mautrix/event"
 	"maunium.net/go/mautrix/id"
 
@@ -95,6 +96,18 @@ func TestPolls(t *testing.T) {
 	converted, err := message.ToMatrix()
 	require.NoError(t, err)
 	require.Equal(t, "📊 Which?\n1. Tea\n2. Coffee\nanswer", converted.Parts[0].Content.Body)
+}
+
+// What cannot be shown yet can be put in its place later.
+func TestLinkedPlaceholders(t *testing.T) {
+	for _, content := range []network.Content{network.Unsupported{Type: "event"}, network.Undecryptable{}} {
+		converted, err := linkedMessage(content).ToMatrix()
+		require.NoError(t, err)
+		require.True(t, portal.IsPlaceholder(&database.Message{Metadata: converted.Parts[0].DBMetadata}))
+	}
+	converted, err := linkedMessage(network.Undecryptable{ViewOnce: true}).ToMatrix()
+	require.NoError(t, err)
+	require.False(t, portal.IsPlaceholder(&database.Message{Metadata: converted.Parts[0].DBMetadata}), "it never comes")
 }
 
 func TestCards(t *testing.T) {

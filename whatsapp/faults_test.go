@@ -204,12 +204,12 @@ func TestContentOutsideTheSchemaIsRefused(t *testing.T) {
 	id, err := bob.Say(l.client.Self(), "with something new")
 	require.NoError(t, err)
 	unread := told.unread(t, id).Message
-	require.Equal(t, unread, l.client.Reread(unread), "this version still cannot read it")
+	require.Equal(t, unread, l.client.Reread(t.Context(), unread), "this version still cannot read it")
 	readable := unread
 	payload, err := encode(network.Message{ID: unread.ID, Content: network.Text{Body: "read at last"}}, wire.SealedMedia{})
 	require.NoError(t, err)
 	readable.Content = network.Unsupported{Type: "message of an unknown kind", Payload: payload}
-	require.Equal(t, network.Text{Body: "read at last"}, l.client.Reread(readable).Content)
+	require.Equal(t, network.Text{Body: "read at last"}, l.client.Reread(t.Context(), readable).Content)
 	require.Eventually(t, func() bool {
 		return slices.ContainsFunc(simulated.Net.Refusals(), func(r meta.Refusal) bool { return r.ID == id && r.Code == 491 })
 	}, patience, 10*time.Millisecond)

@@ -56,7 +56,7 @@ func (r receiver) ReceiveMessage(ctx context.Context, in Incoming) error {
 var _ network.Rereader = (*Account)(nil)
 
 // Reread implements [network.Rereader].
-func (a *Account) Reread(msg network.Message) network.Message {
+func (a *Account) Reread(_ context.Context, msg network.Message) network.Message {
 	unread, ok := msg.Content.(network.Unsupported)
 	if !ok || len(unread.Payload) == 0 {
 		return msg

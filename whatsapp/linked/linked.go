@@ -76,6 +76,7 @@ var (
 	_ network.ChatStates  = (*Client)(nil)
 	_ network.Calls       = (*Client)(nil)
 	_ network.History     = (*Client)(nil)
+	_ network.Rereader    = (*Client)(nil)
 	_ network.Unlinker    = (*Client)(nil)
 	_ network.Pinger      = (*Client)(nil)
 	_ network.Linker      = (*Linker)(nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.mau.fi/whatsmeow/proto/waE2E"
@@ -17,6 +18,10 @@ import (
 
 // largestPayload is how many bytes of a message that cannot be shown are kept.
 const largestPayload = 256 << 10
+
+// drawing is the type of stickers that are a script to draw (Lottie, in a ZIP file): no Matrix client plays them, and nothing that
+// could turn them into a picture is there.
+const drawing = "application/was"
 
 // reader reads what the library has decrypted.
 type reader struct {
@@ -137,8 +142,13 @@ func (r reader) content(ctx context.Context, e *events.Message, own network.Mess
 	if found.content == nil {
 		found = r.plainContent(ctx, message, own, wrap)
 	}
-	if media, isFile := found.content.(network.Media); isFile && len(media.Reference) == 0 {
-		found.content = network.Unsupported{Type: string(media.Kind) + " without a file", See: onPhone}
+	if media, isFile := found.content.(network.Media); isFile {
+		switch {
+		case len(media.Reference) == 0:
+			found.content = network.Unsupported{Type: string(media.Kind) + " without a file", See: onPhone}
+		case strings.HasPrefix(media.MIME, drawing):
+			found.content = network.Unsupported{Type: "sticker that moves and cannot be drawn here", See: onPhone}
+		}
 	}
 	if found.content == nil {
 		found.content = unsupported(message)
