@@ -74,6 +74,8 @@ type Connector struct {
 	links *linked.Store
 	// converter makes what a network takes of files; without ffmpeg it does less.
 	converter *convert.Converter
+	// fetched counts what people's files come to.
+	fetched fetched
 	// connecting has a place for each login that is connecting.
 	connecting chan struct{}
 	// founding has a place for each room that is being made for a linked account's chats, past for each message of theirs that

@@ -23,6 +23,7 @@ type DeliveryConfig struct {
 	InboxLimit          int              `yaml:"inbox_limit"`
 	MinFreeDisk         Size             `yaml:"min_free_disk"`
 	Flood               FloodConfig      `yaml:"flood"`
+	People              PeopleConfig     `yaml:"people"`
 }
 
 // FloodConfig is what one user may send.
@@ -30,6 +31,15 @@ type FloodConfig struct {
 	Rate    float64 `yaml:"rate"`
 	Burst   int     `yaml:"burst"`
 	Waiting int     `yaml:"waiting"`
+}
+
+// PeopleConfig is what one person on a network may have shown to one user.
+type PeopleConfig struct {
+	Rate  float64 `yaml:"rate"`
+	Burst int     `yaml:"burst"`
+	// Files is for a day and in bytes; StrangersFiles is the same while the user has not accepted the person's chat.
+	Files          Size `yaml:"files"`
+	StrangersFiles Size `yaml:"strangers_files"`
 }
 
 // The bounds of keys about the journal.
@@ -55,6 +65,8 @@ func (c DeliveryConfig) validate() error {
 	refuse(c.Flood.Rate < 0, "flood.rate", "write messages a second, or 0 for no bound")
 	refuse(c.Flood.Rate > 0 && c.Flood.Burst < 1, "flood.burst", "write how many messages may be sent at once, at least 1")
 	refuse(c.Flood.Waiting < 0, "flood.waiting", "write how many messages may wait, or 0 for no bound")
+	refuse(c.People.Rate < 0, "people.rate", "write messages a second, or 0 for no bound")
+	refuse(c.People.Rate > 0 && c.People.Burst < 1, "people.burst", "write how many messages may come at once, at least 1")
 	return errors.Join(errs...)
 }
 
@@ -74,6 +86,8 @@ func (c DeliveryConfig) disk(files journalFiles) delivery.Disk {
 func (c FloodConfig) limits() delivery.Flood {
 	return delivery.Flood{Rate: c.Rate, Burst: c.Burst, Waiting: c.Waiting}
 }
+
+func (c PeopleConfig) limits() delivery.Flood { return delivery.Flood{Rate: c.Rate, Burst: c.Burst} }
 
 func (l MetricsListen) validate() error {
 	if l.Address == "" {

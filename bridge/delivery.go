@@ -33,7 +33,7 @@ func (c *Connector) installDelivery(main *mxmain.BridgeMain) (*delivery.Matrix, 
 		SecretFile: files.secret, LockFile: files.lock, EpochFile: files.epoch,
 		WholeServer:   c.config.DoublePuppets,
 		AcceptRestore: c.AcceptRestore, OnRestore: c.renew, AcceptNewSecret: c.AcceptNewSecret, Software: c.Build,
-		Flood: c.config.Delivery.Flood.limits(), Disk: c.config.Delivery.disk(files), Timing: c.config.Delivery.timing(),
+		Flood: c.config.Delivery.Flood.limits(), People: c.config.Delivery.People.limits(), Disk: c.config.Delivery.disk(files), Timing: c.config.Delivery.timing(),
 		Exit: func(err error) {
 			log.WithLevel(zerolog.FatalLevel).Err(err).Msg("This process must stop at once")
 			os.Exit(exitFenced)

@@ -90,6 +90,9 @@ func (c *Client) convertText(
 func (c *Client) convertFile(
 	ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, media network.Media,
 ) (*bridgev2.ConvertedMessagePart, error) {
+	if reason := c.overQuota(room, media); reason != "" {
+		return noticePart(textFileMissing(media.Kind, reason)), nil
+	}
 	file, err := c.fetchPatiently(ctx, room, intent, media)
 	if reason := lasting(err); reason != "" {
 		zerolog.Ctx(ctx).Warn().Err(err).Msg("A file cannot be shown")
@@ -98,6 +101,7 @@ func (c *Client) convertFile(
 	if err != nil {
 		return nil, fmt.Errorf("failed to fetch a file: %w", err)
 	}
+	c.connector.fetched.add(room.PortalKey, file.Size, time.Now())
 	if media.Width > 0 && file.Width == 0 {
 		file.Width, file.Height = media.Width, media.Height
 	}

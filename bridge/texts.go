@@ -85,6 +85,8 @@ const (
 	textFileBroken     = "it arrived damaged"
 	textFileTooLarge   = "it is too large"
 	textFileRefused    = "your homeserver does not take it"
+	textFileQuota      = "they have sent more today than one person may"
+	textFileStranger   = "they have sent a lot, and you have not accepted the chat yet"
 	textFileFailed     = "the network does not give it"
 	textFileUnknown    = "it is of a form that cannot be opened"
 )

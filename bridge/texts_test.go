@@ -125,6 +125,8 @@ func filledIn() []string {
 		textMessageRequest("+4915110000001", "", "!cw"),
 		textFileMissing(network.Voice, textFileGone),
 		textFileMissing(network.Image, textFileTooLarge),
+		textFileMissing(network.Video, textFileQuota),
+		textFileMissing(network.Document, textFileStranger),
 		textReport("@alice:example.eu", "whatsapp-lid-90000000000001", "they sell things that do not exist"),
 		textUnsupportedContent("poll"),
 		textIdentityChanged("Anna"),

@@ -45,6 +45,9 @@ type Options struct {
 	WholeServer bool
 	// Flood bounds what one user may send; the zero value is no bound.
 	Flood Flood
+	// People bounds what one person on a network may have shown to one login: whoever writes faster waits their turn, and nothing
+	// is lost. The zero value is no bound; Waiting has no meaning here.
+	People Flood
 	// Disk says when a disk is too full to take anything more in; the zero value is never.
 	Disk Disk
 	// Exit ends the process at once: another one has taken over. Nothing may be acknowledged or sent after it is called.

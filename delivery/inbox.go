@@ -25,6 +25,7 @@ type Inbox struct {
 	// failing says that some lane waits for the homeserver to come back.
 	failing atomic.Bool
 	soft    softQueue
+	people  flood
 
 	// held is how many rows wait for their target.
 	held atomic.Int64
@@ -35,7 +36,7 @@ type Inbox struct {
 }
 
 func newInbox(d *Delivery) *Inbox {
-	in := &Inbox{d: d, open: map[string]int{}}
+	in := &Inbox{d: d, open: map[string]int{}, people: flood{Flood: d.options.People}}
 	in.lanes = lanes[database.InboxLane, database.InboxRow]{
 		load:  d.journal.OpenInbox,
 		seq:   func(r database.InboxRow) int64 { return r.Seq },

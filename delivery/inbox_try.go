@@ -44,6 +44,11 @@ type inboxLane = lane[database.InboxLane, database.InboxRow]
 
 // try delivers a row once.
 func (in *Inbox) try(ctx context.Context, lane *inboxLane, row *database.InboxRow) verdict {
+	if row.Kind == kindMessage && row.Attempts == 0 {
+		if wait := in.people.take(row.Login+"/"+row.Sender, in.d.now()); wait > 0 {
+			return verdict{wait: wait}
+		}
+	}
 	event, err := in.unseal(row)
 	if err != nil {
 		zerolog.Ctx(ctx).Err(err).Int64("seq", row.Seq).Msg("Setting an unreadable event aside")

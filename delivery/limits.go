@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Flood bounds what one Matrix user may send to networks. Whoever sends faster than Rate waits, and nothing is lost.
+// Flood bounds what somebody may send: a Matrix user to networks, or a person on a network to a login. Whoever sends faster than
+// Rate waits, and nothing is lost.
 type Flood struct {
 	// Rate is messages a second in the long run, zero for no bound.
 	Rate float64
@@ -15,7 +16,7 @@ type Flood struct {
 	Waiting int
 }
 
-// flood counts what users send.
+// flood counts what users or people send.
 type flood struct {
 	Flood
 	lock sync.Mutex

@@ -62,6 +62,20 @@ func TestAFloodIsSentInOrderAndTheOverflowRefused(t *testing.T) {
 	})
 }
 
+// Somebody who writes faster than people do waits their turn in each login's rooms: others do not wait for them, and nothing is lost.
+func TestAPersonsFloodIsShownInTurn(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		p := launch(t, on, bridge, func(o *Options) { o.People = Flood{Rate: 50, Burst: 2} })
+		began := time.Now()
+		for i := range 7 {
+			take(t, p, text(anna, fmt.Sprint("A", i), fmt.Sprint("a", i)))
+		}
+		bridge.shows(t, anna, "a0", "a1", "a2", "a3", "a4", "a5", "a6")
+		require.GreaterOrEqual(t, time.Since(began), 5*time.Second/50, "two at once, and fifty a second after them")
+	})
+}
+
 func TestWithTheDiskFullNothingIsTakenInAndThenEverythingIs(t *testing.T) {
 	onDisks(t, func(t *testing.T, on disk) {
 		bridge := newBridge()

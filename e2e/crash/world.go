@@ -107,7 +107,8 @@ func open(ctx context.Context, options Options) (w *world, err error) {
 			config.Set("network.interop.push.secret", pushSecret)
 			config.Set("network.interop.reactions", "on")
 			config.Set("matrix.message_status_events", true)
-			config.Set("network.delivery.flood.rate", 0) // the talk is faster than a person's
+			config.Set("network.delivery.flood.rate", 0) // the talk is faster than people's
+			config.Set("network.delivery.people.rate", 0)
 			if options.Edit != nil {
 				options.Edit(config)
 			}
