@@ -162,7 +162,7 @@ func (c *Connector) Stop() {
 // GetName implements [bridgev2.NetworkConnector]; rooms name their own network, see FillPortalBridgeInfo.
 func (c *Connector) GetName() bridgev2.BridgeName {
 	return bridgev2.BridgeName{
-		DisplayName:          "Third-party chats",
+		DisplayName:          "Causeway",
 		NetworkID:            "causeway",
 		BeeperBridgeType:     "causeway",
 		DefaultPort:          29340,
@@ -204,7 +204,7 @@ func (c *Connector) GetConfig() (string, any, configupgrade.Upgrader) {
 }
 
 // GetBridgeInfoVersion implements [bridgev2.NetworkConnector]: raised when rooms must be told anew.
-func (c *Connector) GetBridgeInfoVersion() (info, capabilities int) { return 1, 3 }
+func (c *Connector) GetBridgeInfoVersion() (info, capabilities int) { return 1, 4 }
 
 // ValidateUserID accepts the people of a network and nobody else: not our own
 // users' accounts, and no id that we would not have made ourselves.

@@ -265,3 +265,40 @@ func (u *matrixUser) joinsRoomWith(p *person) *room {
 	})
 	return u.WaitForRoom(p)
 }
+
+// The phone is out of sight for long: its user is told in time, and when it is back.
+func TestLinkedPhoneIsAway(t *testing.T) {
+	w := newWorld(t, withoutHistory())
+	alice := newLinked(w)
+	anna := w.Phone("+4915130000049", "Anna")
+	alice.Command("help")
+	w.away(func() {
+		w.change("UPDATE cw_linked SET phone_seen = $1", ago(11*24*time.Hour))
+	})
+	alice.WaitForNotice("last seen by WhatsApp", "14 days", "open WhatsApp on your phone")
+	_, err := alice.phone.Say(anna.LID(), "back from holiday")
+	require.NoError(t, err)
+	alice.WaitForNotice("seen your phone again")
+}
+
+// What a user asks the bot about a connection and chats is answered.
+func TestLinkedCommands(t *testing.T) {
+	w := newWorld(t, withoutHistory())
+	alice := newLinked(w)
+	anna := w.Phone("+4915130000050", "Anna")
+	room := alice.StartsChat(anna)
+	alice.Command("ping")
+	alice.WaitForNotice(alice.phone.Phone(), "connected", "answered")
+	alice.Command("reconnect")
+	alice.waitConnected(alice.phone)
+	anna.WritesTo(alice, "after connecting anew")
+	room.WaitForMessage(anna, "after connecting anew")
+	alice.Command("list")
+	alice.WaitForNotice("1. Anna")
+	alice.Command("open 2")
+	alice.WaitForNotice("Usage", "open <number>")
+	alice.Command("open 1")
+	alice.WaitForNotice("chat is ready", "Anna")
+	alice.Command("sync")
+	alice.WaitForNotice("Asked WhatsApp")
+}

@@ -21,7 +21,7 @@ const (
 	RemoveWindow = 60 * time.Hour
 
 	// linkedFeaturesID changes with every change of [LinkedFeatures], so that rooms are told again.
-	linkedFeaturesID = "causeway.linked.2026.1"
+	linkedFeaturesID = "causeway.linked.2026.2"
 )
 
 // LinkedAbilities is what the chats of a user's own account carry.
@@ -34,8 +34,6 @@ func LinkedFeatures(group bool) *event.RoomFeatures {
 	features := Features(LinkedAbilities(), true)
 	features.ID = linkedFeaturesID
 	features.MessageRequest = nil
-	features.Formatting[event.FmtUserLink] = event.CapLevelFullySupported
-	features.Formatting[event.FmtAtRoomMention] = event.CapLevelFullySupported
 	features.LocationMessage = event.CapLevelFullySupported
 	features.Poll, features.PollMaxOptions, features.PollOptionMaxLength = event.CapLevelFullySupported, maxPollOptions, maxPollOption
 	features.PollEnd = event.CapLevelPartialSupport
@@ -43,12 +41,13 @@ func LinkedFeatures(group bool) *event.RoomFeatures {
 	features.Delete, features.DeleteMaxAge = event.CapLevelFullySupported, ptr.Ptr(jsontime.S(RemoveWindow))
 	features.DisappearingTimer = timerFeature()
 	features.DeleteForMe = false
-	features.File[event.CapMsgSticker].MimeTypes["image/webp"] = event.CapLevelFullySupported
-	delete(features.File[event.CapMsgSticker].MimeTypes, "image/jpeg")
+	delete(features.File[event.CapMsgSticker].MimeTypes, "image/png") // written anew, or a picture
 	if !group {
 		return features
 	}
 	features.ID += ".group"
+	features.Formatting[event.FmtUserLink] = event.CapLevelFullySupported
+	features.Formatting[event.FmtAtRoomMention] = event.CapLevelFullySupported
 	features.State = event.StateFeatureMap{}
 	for _, kind := range []event.Type{event.StateRoomName, event.StateTopic, event.StateRoomAvatar, event.StatePowerLevels} {
 		features.State[kind.Type] = &event.StateFeatures{Level: event.CapLevelFullySupported}

@@ -28,5 +28,6 @@ func LinkedFile(content *event.MessageEventContent, found Found, can Abilities, 
 			return sticker, nil
 		}
 	}
+	can.Stickers = false // in this form it is none there
 	return FileFromMatrix(content, found, can, converter)
 }

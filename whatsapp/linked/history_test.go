@@ -99,7 +99,9 @@ func TestHistoryEndsEarly(t *testing.T) {
 	cancel()
 	require.Error(t, anna.ReadHistory(ended, pieces[0].Reference, func(network.HistoryChat) error { return nil }))
 	require.ErrorIs(t, anna.ReadHistory(t.Context(), []byte("nonsense"), nil), network.ErrMediaGone)
-	anna.cfg.HistoryLimit = 100
+	anna.Disconnect()
+	anna.open(anna.store, anna.Self(), func(cfg *Config) { cfg.HistoryLimit = 100 })
+	anna.connect()
 	require.ErrorIs(t, anna.ReadHistory(within(t), pieces[0].Reference, func(network.HistoryChat) error { return nil }), network.ErrTooLarge)
 }
 
