@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"net"
 	"net/http"
@@ -124,17 +125,27 @@ func retryAfter(header string, body *mautrix.RespError) time.Duration {
 
 func isTransient(err error) bool {
 	var netErr net.Error
-	var fileErr sqlite3.Error
-	var serverErr interface{ SQLState() string }
 	for _, known := range []error{
-		ErrNotReady, errWriterClosed, context.Canceled, context.DeadlineExceeded, bridgev2.ErrDatabaseError,
-		bridgev2.ErrFailedToGetIntent, network.ErrNotConnected, network.ErrTemporary, network.ErrRateLimited, sql.ErrConnDone, sql.ErrTxDone, failpoint.ErrInjected,
+		ErrNotReady, errWriterClosed, context.Canceled, context.DeadlineExceeded,
+		bridgev2.ErrFailedToGetIntent, network.ErrNotConnected, network.ErrTemporary, network.ErrRateLimited, failpoint.ErrInjected,
 	} {
 		if errors.Is(err, known) {
 			return true
 		}
 	}
-	return errors.As(err, &netErr) || errors.As(err, &fileErr) || errors.As(err, &serverErr)
+	return errors.As(err, &netErr) || isDatabase(err)
+}
+
+// isDatabase says whether an error is the database's and not about what it was asked.
+func isDatabase(err error) bool {
+	for _, known := range []error{bridgev2.ErrDatabaseError, sql.ErrConnDone, sql.ErrTxDone, driver.ErrBadConn} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	var fileErr sqlite3.Error
+	var serverErr interface{ SQLState() string }
+	return errors.As(err, &fileErr) || errors.As(err, &serverErr)
 }
 
 // outcome sorts an error of the network's side.

@@ -3,7 +3,6 @@ package delivery
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/rs/zerolog"
 	"maunium.net/go/mautrix"
-	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/networkid"
 	"maunium.net/go/mautrix/event"
 	"maunium.net/go/mautrix/id"
@@ -250,7 +248,7 @@ func (m *matrixInbox) excuse(lane *lane[string, database.MatrixRow], eventID id.
 // HandleAgain is told why bridgev2 has not handled a Matrix event. It says whether the event will be handled again, so that
 // its author need not hear of it: the database did not answer, and the outbox knows what it has already.
 func (d *Delivery) HandleAgain(eventID id.EventID, reason error) bool {
-	if !errors.Is(reason, bridgev2.ErrDatabaseError) {
+	if !isDatabase(reason) {
 		return false
 	}
 	d.matrix.lock.Lock()

@@ -29,8 +29,7 @@ func localFaults() []Fault {
 	return []Fault{
 		{Name: "the database is locked by somebody else", Side: "local", Engine: "sqlite", begin: lockSQLite},
 		{Name: "the journal's tables are locked by somebody else", Side: "local", Engine: "postgres", begin: lockPostgres},
-		// a question of bridgev2's own that is cut off ends in a status for the author
-		{Name: "the database server cuts connections", Side: "local", Engine: "postgres", MayTell: true, begin: cutPostgres},
+		{Name: "the database server cuts connections", Side: "local", Engine: "postgres", begin: cutPostgres},
 		{Name: "the process is stopped for a while", Side: "local", begin: stopped},
 		{Name: "a second process on the same database", Side: "local", begin: secondProcess},
 	}
