@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -16,6 +17,9 @@ import (
 
 	"causeway/network"
 )
+
+// retireTimeout bounds how long a phone that links a device waits for an earlier one to be taken off.
+const retireTimeout = 5 * time.Second
 
 // ownerKey is where it stands which Matrix user had a linked account last; the login itself goes when they log out.
 func ownerKey(login networkid.UserLoginID) bridgedb.Key {
@@ -32,17 +36,34 @@ func (c *Connector) admits(ctx context.Context, user id.UserID, again, login net
 	if err != nil {
 		return fmt.Errorf("failed to look for an older login: %w", err)
 	}
-	if old == nil || old.UserMXID == user {
+	if old == nil {
 		return nil
 	}
 	client, ok := clientOf(old.Client)
-	if ok && client.unlinked() {
+	if ok && old.UserMXID == user {
+		client.retire(ctx)
+	}
+	if old.UserMXID == user || ok && client.unlinked() {
 		return nil
 	}
 	if ok {
 		c.errands.Go(func() { client.tellUser(textLinkAttempt) })
 	}
 	return errLinkedElsewhere
+}
+
+// retire takes a device that another one replaces off the account, so that the phone does not list both.
+func (c *Client) retire(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, retireTimeout)
+	defer cancel()
+	unlinker, err := ability[network.Unlinker](c)
+	if err == nil {
+		err = unlinker.Unlink(ctx)
+	}
+	if err != nil && !c.unlinked() {
+		zerolog.Ctx(ctx).Warn().Err(err).Msg("The phone shows a replaced device until it is removed there")
+	}
+	c.Disconnect()
 }
 
 // unlinked says whether the network has ended the link.

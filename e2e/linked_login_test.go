@@ -248,3 +248,25 @@ func TestLinkedLoginStaysOnItsNetwork(t *testing.T) {
 	anna.WritesTo(alice, "after")
 	room.WaitForMessage(anna, "after")
 }
+
+// An account that is linked once more has one device all the same, and goes on in its rooms.
+func TestLinkedAgainWhileConnected(t *testing.T) {
+	w := newWorld(t, withoutHistory())
+	alice := newLinked(w)
+	anna := w.Phone("+4915130000012", "Anna")
+	anna.WritesTo(alice, "before")
+	room := alice.WaitForRoom(anna)
+	room.WaitForMessage(anna, "before")
+	first := alice.phone.LinkedDevices()[0].Device
+	alice.LinksTo(alice.phone)
+	devices := alice.phone.LinkedDevices()
+	require.Len(t, devices, 1)
+	require.NotEqual(t, first, devices[0].Device)
+	anna.WritesTo(alice, "after")
+	room.WaitForMessage(anna, "after")
+	room.Says("still here")
+	require.Equal(t, "still here", anna.HearsLinked(alice).Text)
+	for _, line := range alice.bot.Lines() {
+		require.NotContains(t, line.Body, "taken this server off")
+	}
+}

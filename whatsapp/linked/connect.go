@@ -239,6 +239,9 @@ func (c *Client) Unlink(ctx context.Context) error {
 // leave asks the server to take the device off the account. The library's own way would also exchange the device's
 // stores, which others of its goroutines may still be reading.
 func (l *link) leave(ctx context.Context) error {
+	l.owner.taking.Lock()
+	l.halted.Store(true) // that the device is gone is no news
+	l.owner.taking.Unlock()
 	self := l.device.GetJID()
 	//lint:ignore SA1019 the library has no other way to ask this without its own clearing up
 	_, err := l.lib.DangerousInternals().SendIQ(ctx, whatsmeow.DangerousInfoQuery{
