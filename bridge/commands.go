@@ -91,7 +91,11 @@ func (c *Connector) login(usual func(*commands.Event)) func(*commands.Event) {
 			ce.Reply(text)
 			return
 		}
-		if taken := c.takenBy(ce.User.GetUserLogins()); taken != "" {
+		again := slices.ContainsFunc(ce.User.GetUserLogins(), func(login *bridgev2.UserLogin) bool {
+			_, changed := c.termsChanged(login)
+			return changed
+		})
+		if taken := c.takenBy(ce.User.GetUserLogins()); taken != "" && !again {
 			ce.Reply("%s", replyOf(errLoggedInAlready, taken))
 			return
 		}

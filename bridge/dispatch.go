@@ -46,6 +46,7 @@ func (c *Client) take(ctx context.Context, e network.Event) error {
 	}
 	if change.State == network.Connected {
 		c.connector.delivery.Outbox.Wake(c.login.ID)
+		c.connector.errands.Go(c.tellTerms)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -211,15 +210,7 @@ func (c *Client) tellPhone(e network.PhoneEvent) {
 
 // tellOmitted tells the user once of each kind of thing that is not shown at all.
 func (c *Client) tellOmitted(ctx context.Context, e network.OmittedEvent) {
-	told := false
-	c.remembering(ctx, func(metadata *LoginMetadata) bool {
-		told = slices.Contains(metadata.Told, e.What)
-		if !told {
-			metadata.Told = append(metadata.Told, e.What)
-		}
-		return !told
-	})
-	if !told {
+	if c.firstWord(ctx, e.What) {
 		c.tellUser(fmt.Sprintf(textOmitted, e.What))
 	}
 }

@@ -116,7 +116,7 @@ func beginInterop(c *Connector, user *bridgev2.User, p product) (bridgev2.LoginP
 	case c.provider == nil:
 		return nil, replyOf(interop.ErrNotStarted, p.network)
 	case hasLogin(user.GetUserLogins(), p.network):
-		return nil, replyOf(errLoggedInAlready, p.network)
+		return c.beginAgain(user, p)
 	}
 	return &loginFlow{registrar: c.provider, product: p, user: user.MXID, establish: func(ctx context.Context, a application) (*bridgev2.UserLogin, error) {
 		return c.establish(ctx, user, a)

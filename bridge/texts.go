@@ -424,6 +424,12 @@ func textConsent(n network.Network, version, country, given, identifier, status 
 		n.DisplayName(), version, given, country, identifier, status)
 }
 
+// textTermsChanged names the login flow by which the user agrees anew.
+func textTermsChanged(n network.Network, version, flow string) string {
+	return fmt.Sprintf("The terms of third-party chats on %s have changed; their version is %s now. Write `login %s` to read them and to agree. Until then "+
+		"your account goes on under the terms that you agreed to, and if you do not agree, `consent withdraw` ends it.", n.DisplayName(), version, flow)
+}
+
 func textState(state status.BridgeStateEvent) string {
 	switch state {
 	case status.StateConnected:

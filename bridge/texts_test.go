@@ -144,7 +144,7 @@ func filledIn() []string {
 	}
 	texts = append(texts, fates()...)
 	for _, n := range []network.Network{network.WhatsApp, network.Messenger} {
-		texts = append(texts, textTopic(n), textAnnouncement("Anna", n, true), textAnnouncement("Anna", n, false), textBack(n), textSpaceName(n))
+		texts = append(texts, textTopic(n), textAnnouncement("Anna", n, true), textAnnouncement("Anna", n, false), textBack(n), textSpaceName(n), textTermsChanged(n, "2", "whatsapp-interop"))
 	}
 	for _, state := range []status.BridgeStateEvent{
 		status.StateConnected, status.StateConnecting, status.StateTransientDisconnect, status.StateBadCredentials, status.StateUnknownError,

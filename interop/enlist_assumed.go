@@ -23,6 +23,8 @@ import (
 type Enlister interface {
 	// Enlist makes a user known, and waits until the network has decided.
 	Enlist(ctx context.Context, request EnlistRequest) (Record, error)
+	// Agree tells the network of a newer consent of an enlisted user.
+	Agree(ctx context.Context, product network.Network, id string, user Bearer, terms string, acceptedAt time.Time) error
 	// Withdraw ends an enlistment; one that is gone already is no error.
 	Withdraw(ctx context.Context, product network.Network, id, reason string) error
 	// List reads all enlistments of this provider.
@@ -116,6 +118,9 @@ type (
 			URL string `json:"url"` // assumed: U1
 		} `json:"chat"` // assumed: U1
 	}
+	changeBody struct {
+		Consent consentBody `json:"consent"` // assumed: U1
+	}
 	listBody struct {
 		Items []recordBody `json:"items"` // assumed: U1
 		Next  *string      `json:"next"`  // assumed: U1
@@ -161,6 +166,17 @@ func (s *service) Enlist(ctx context.Context, request EnlistRequest) (Record, er
 		return Record{}, fmt.Errorf("failed to enlist: %w", err)
 	}
 	return record.record()
+}
+
+func (s *service) Agree(ctx context.Context, product network.Network, id string, user Bearer, terms string, acceptedAt time.Time) error {
+	change := changeBody{Consent: consentBody{NoticeVersion: terms, AcceptedAt: acceptedAt.Unix()}}
+	_, err := s.call(ctx, call{method: http.MethodPatch, path: enlistmentsPath + "/" + url.PathEscape(id), // assumed: U1
+		mint: func() (string, error) { return s.tokens.Mint(PurposeEnlist, product, user) },
+		body: func(string) (any, error) { return change, nil }})
+	if err != nil {
+		return fmt.Errorf("failed to tell of a newer consent: %w", err)
+	}
+	return nil
 }
 
 func (s *service) Withdraw(ctx context.Context, product network.Network, id, reason string) error {

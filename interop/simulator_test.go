@@ -132,3 +132,26 @@ func TestComingBackWithOtherKeys(t *testing.T) {
 	}
 	require.Equal(t, 1, active)
 }
+
+// A user agrees to newer terms: the network hears of it, and the enlistment is the same.
+func TestConsentIsRenewed(t *testing.T) {
+	net := meta.Start(t, meta.Profile(meta.Calm))
+	provider, _ := startProvider(t, net)
+	anna := enlist(t, provider, "@anna:example.eu")
+	changed, _, err := provider.TermsChanged(t.Context(), anna.Address)
+	require.NoError(t, err)
+	require.False(t, changed)
+	noise := [32]byte{1}
+	newer, err := provider.Consent(t.Context(), "@anna:example.eu", network.WhatsApp, "DE")
+	require.NoError(t, err)
+	lost := net.Fault(meta.Fault{Kind: meta.FaultEnlistLost, Match: meta.Match{Stanza: "PATCH"}})
+	require.NoError(t, provider.Renew(t.Context(), anna.Address, newer.ID, noise))
+	require.Equal(t, 1, lost.Struck())
+	require.ErrorIs(t, provider.Renew(t.Context(), anna.Address, "c_nobody", noise), interop.ErrNoConsent)
+	foreign, err := provider.Consent(t.Context(), "@mallory:example.eu", network.WhatsApp, "DE")
+	require.NoError(t, err)
+	require.ErrorIs(t, provider.Renew(t.Context(), anna.Address, foreign.ID, noise), interop.ErrNoConsent)
+	require.NoError(t, provider.Withdraw(t.Context(), anna.Address, interop.ReasonUser))
+	require.ErrorIs(t, provider.Renew(t.Context(), anna.Address, newer.ID, noise), network.ErrNotEnlisted)
+	require.Len(t, net.Enlistments(), 1)
+}
