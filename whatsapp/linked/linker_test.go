@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types/events"
 
 	"causeway/network"
 	"causeway/simulator/meta"
@@ -112,6 +113,27 @@ func TestLinkingIsDeclined(t *testing.T) {
 	anna.Disconnect()
 	anna.open(openStoreOn(t, anna.db), anna.Self())
 	anna.connect()
+}
+
+// Codes are shown one after the other, each for its time; after the last one, or when the network ends the connection, it is
+// said that nobody used them.
+func TestCodesRunOut(t *testing.T) {
+	shown := make(chan network.LinkStep, 3)
+	c := &codes{attempt: &linking{steps: shown}, timer: time.NewTimer(time.Hour)}
+	require.ErrorIs(t, c.take(t.Context(), &events.Disconnected{}), network.ErrTemporary)
+	require.NoError(t, c.take(t.Context(), &events.QR{Codes: []string{"one", "two"}}))
+	require.NoError(t, c.show(t.Context()))
+	require.ErrorIs(t, c.show(t.Context()), network.ErrLinkTimeout)
+	require.ErrorIs(t, c.take(t.Context(), &events.Disconnected{}), network.ErrLinkTimeout)
+	first, second := <-shown, <-shown
+	require.Equal(t, []string{"one", "two"}, []string{first.Code, second.Code})
+	require.WithinDuration(t, time.Now().Add(firstCodeFor), first.Until, patience)
+	require.True(t, second.Until.Before(first.Until))
+
+	typed := &codes{attempt: &linking{steps: shown, phone: "4915110000001"}, shown: 1, timer: time.NewTimer(time.Hour)}
+	require.NoError(t, typed.take(t.Context(), &events.QR{Codes: []string{"one"}}), "a typed code is asked for once")
+	require.Empty(t, shown)
+	require.ErrorIs(t, typed.show(t.Context()), network.ErrLinkTimeout)
 }
 
 func TestLinkingIsCancelled(t *testing.T) {
