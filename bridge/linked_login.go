@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"maunium.net/go/mautrix/bridgev2"
@@ -103,7 +102,7 @@ func validPhone(text string) (string, error) {
 func (f *linkFlow) SubmitUserInput(ctx context.Context, input map[string]string) (*bridgev2.LoginStep, error) {
 	number, err := validPhone(input[fieldPhone])
 	if err != nil {
-		return nil, bridgev2.WrapRespErrManual(err, "CAUSEWAY.BAD_INPUT", http.StatusBadRequest)
+		return nil, badInput(err)
 	}
 	return f.begin(ctx, func() (network.Linking, error) { return f.linker.LinkByCode(ctx, number) })
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -184,6 +185,11 @@ func validAnswer(text string) (string, error) {
 	}
 }
 
+// badInput is the answer to a program that sends what the bot would not have let a person say.
+func badInput(err error) error {
+	return bridgev2.WrapRespErrManual(err, "CAUSEWAY.BAD_INPUT", http.StatusBadRequest)
+}
+
 func validCountry(text string) (string, error) {
 	country := strings.ToUpper(strings.TrimSpace(text))
 	if !interop.InEEA(country) {
@@ -198,7 +204,11 @@ func (f *loginFlow) SubmitUserInput(ctx context.Context, input map[string]string
 	if answer, err := validAnswer(input[fieldAgree]); err != nil || answer != answerYes {
 		return nil, replyOf(errNotAgreed, f.product.network)
 	}
-	consent, err := f.registrar.Consent(ctx, f.user.String(), f.product.network, input[fieldCountry])
+	country, err := validCountry(input[fieldCountry])
+	if err != nil {
+		return nil, badInput(err)
+	}
+	consent, err := f.registrar.Consent(ctx, f.user.String(), f.product.network, country)
 	if err != nil {
 		return nil, replyOf(err, f.product.network)
 	}

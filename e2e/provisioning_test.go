@@ -156,3 +156,38 @@ func TestLinkedLoginByProvisioning(t *testing.T) {
 	require.Equal(t, second, string(left.Logins[0].ID))
 	require.Len(t, home.LinkedDevices(), 1)
 }
+
+// So it is with third-party accounts: terms, refusals in words, the account, and its end.
+func TestThirdPartyLoginByProvisioning(t *testing.T) {
+	w := newWorld(t)
+	alice := w.MatrixUser("alice")
+	api, anna := provisioning{alice}, w.Somebody("Anna").OptedIn()
+	answers := func(agree, country string) map[string]string {
+		return map[string]string{"agree": agree, "country": country}
+	}
+
+	_, refused := api.goOn(api.begin("whatsapp-interop", ""), answers("no", "DE"))
+	require.Equal(t, "CAUSEWAY.CW-1509", refused.Code)
+	_, refused = api.goOn(api.begin("whatsapp-interop", ""), answers("yes", "US"))
+	require.Equal(t, http.StatusBadRequest, refused.Status)
+	require.Contains(t, refused.Words, "European Economic Area")
+	require.Empty(t, w.net.Enlistments())
+
+	terms := api.begin("whatsapp-interop", "")
+	require.Equal(t, bridgev2.LoginStepTypeUserInput, terms.Type)
+	require.Contains(t, terms.Instructions, "third-party")
+	done, refused := api.goOn(terms, answers("yes", "de"))
+	require.Zero(t, refused)
+	require.Equal(t, bridgev2.LoginStepTypeComplete, done.Type)
+	alice.jid = w.net.Enlistments()[0].JID
+	w.eventually("the account to be connected", alice.connected)
+	room := alice.StartChat(anna)
+	room.Says("by a program")
+	anna.HearsText(alice, "by a program")
+
+	var again matrix.RespSubmitLogin
+	refused = api.ask(http.MethodPost, "login/start/whatsapp-interop", nil, struct{}{}, &again)
+	require.Equal(t, "CAUSEWAY.CW-1508", refused.Code, "there is one account for each network")
+	require.Zero(t, api.ask(http.MethodPost, "logout/"+string(done.CompleteParams.UserLoginID), nil, nil, &struct{}{}))
+	w.eventually("the account to end", func() bool { return !alice.connected() })
+}
