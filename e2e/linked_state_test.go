@@ -246,9 +246,19 @@ func TestLinkedDoublePuppetByOwnRegistration(t *testing.T) {
 	room.Says("from Matrix")
 	require.Equal(t, "from Matrix", anna.HearsLinked(alice).Text)
 
-	require.Positive(t, w.rows("cw_mx_inbox WHERE room_id = $1", string(room.ID)))
+	w.away(func() {}) // what is known of rooms is found again
+	alice.waitConnected(alice.phone)
+	room.Says("after a restart")
+	require.Equal(t, "after a restart", anna.HearsLinked(alice).Text)
+	_, err = carol.client.Matrix.SendText(w.ctx, created.RoomID, "still between us")
+	require.NoError(t, err)
+	ours := w.rows("cw_mx_inbox WHERE room_id = $1", string(room.ID))
+	require.Positive(t, ours)
+	room.Says("one more")
+	require.Equal(t, "one more", anna.HearsLinked(alice).Text)
+	require.Greater(t, w.rows("cw_mx_inbox WHERE room_id = $1", string(room.ID)), ours)
 	require.Zero(t, w.rows("cw_mx_inbox WHERE room_id = $1", string(created.RoomID)))
-	require.Len(t, carol.client.Room(created.RoomID).Lines(), 1, "the bot has nothing to say there")
+	require.Len(t, carol.client.Room(created.RoomID).Lines(), 2, "the bot has nothing to say there")
 }
 
 // joinsRoomWith accepts the invitation into the room of a conversation.
