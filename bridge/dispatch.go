@@ -94,19 +94,19 @@ func conversationOf(e network.Event) network.Address {
 	return network.Address{}
 }
 
+// messageArrived brings a message to its room: somebody's, or the user's own from another device of a linked account.
 func (c *Client) messageArrived(ctx context.Context, e network.MessageEvent) error {
 	msg := e.Message
-	if c.linked() {
-		return c.linkedMessageArrived(ctx, e)
-	}
-	if msg.ID.Sender != msg.ID.Conversation {
+	if !c.linked() && msg.ID.Sender != msg.ID.Conversation {
 		// A direct chat has one other side. Anything else is a fault of the adapter or an attempt to speak for somebody.
 		zerolog.Ctx(ctx).Error().Msg("Dropped a message whose sender is not the other side of its chat")
 		return nil
 	}
-	err := c.connector.learn(ctx, c.login, puppet.Profile{Address: msg.ID.Sender, Phone: e.SenderAlias, Name: e.SenderName})
-	if err != nil {
-		return err
+	if msg.ID.Sender != c.self {
+		err := c.connector.learn(ctx, c.login, puppet.Profile{Address: msg.ID.Sender, Phone: e.SenderAlias, Name: e.SenderName})
+		if err != nil {
+			return err
+		}
 	}
 	switch content := msg.Content.(type) {
 	case network.Reaction:
@@ -115,18 +115,39 @@ func (c *Client) messageArrived(ctx context.Context, e network.MessageEvent) err
 		return c.editArrived(ctx, msg, content)
 	case network.Remove:
 		return c.removalArrived(ctx, msg, content)
+	case network.Vote:
+		return c.voteArrived(ctx, msg, content)
+	case network.Album:
+		return nil // its pictures follow, each as a message of its own
 	}
-	c.keepProof(ctx, e)
-	var failure error
 	meta := c.meta(ctx, bridgev2.RemoteEventMessageUpsert, msg.ID.Conversation, msg.ID.Sender)
 	meta.CreatePortal = true
 	meta.Timestamp = msg.Time
-	meta.PreHandleFunc = func(ctx context.Context, room *bridgev2.Portal) {
-		c.announce(ctx, room)
-		c.setAccess(ctx, room, false)
-		c.tellRequest(ctx, room)
+	if !c.linked() {
+		c.keepProof(ctx, e)
+		meta.PreHandleFunc = func(ctx context.Context, room *bridgev2.Portal) {
+			c.announce(ctx, room)
+			c.setAccess(ctx, room, false)
+			c.tellRequest(ctx, room)
+		}
+		return c.show(meta, msg)
 	}
-	err = c.queue(&simplevent.Message[network.Message]{
+	if msg.ID.Sender != c.self {
+		c.wantPicture(msg.ID.Sender)
+	}
+	meta.PreHandleFunc = c.announce
+	leave, err := c.takeTurn(ctx, msg)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return c.show(meta, msg)
+}
+
+// show has a message converted and sent into its room, or put in the place of what stood for it.
+func (c *Client) show(meta simplevent.EventMeta, msg network.Message) error {
+	var failure error
+	err := c.queue(&simplevent.Message[network.Message]{
 		EventMeta: meta, Data: msg, ID: portal.MessageID(msg.ID), HandleExistingFunc: c.replacePlaceholder(&failure),
 		ConvertMessageFunc: func(
 			ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, msg network.Message,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"maunium.net/go/mautrix"
 	"maunium.net/go/mautrix/bridgev2"
@@ -57,13 +58,20 @@ func (c *Client) convertEdit(
 	return change, nil
 }
 
-// removalArrived takes a message out of its room. bridgev2 would forget it also where the homeserver could not be asked.
+// removalArrived takes a message out of its room that was taken back.
 func (c *Client) removalArrived(ctx context.Context, msg network.Message, removal network.Remove) error {
+	target := removal.Target
+	target.Conversation = msg.ID.Conversation
+	return c.takeOut(ctx, target, msg.ID.Sender, msg.Time)
+}
+
+// takeOut takes a message out of its room. bridgev2 would forget it also where the homeserver could not be asked.
+func (c *Client) takeOut(ctx context.Context, target network.MessageID, by network.Address, at time.Time) error {
 	var failure error
 	found := false
-	meta := c.meta(ctx, bridgev2.RemoteEventUnknown, msg.ID.Conversation, msg.ID.Sender)
+	meta := c.meta(ctx, bridgev2.RemoteEventUnknown, target.Conversation, by)
 	meta.PreHandleFunc = func(ctx context.Context, room *bridgev2.Portal) {
-		found, failure = c.redact(ctx, room, msg, removal.Target)
+		found, failure = c.redact(ctx, room, target, by, at)
 	}
 	err := c.queue(&meta)
 	switch {
@@ -76,18 +84,20 @@ func (c *Client) removalArrived(ctx context.Context, msg network.Message, remova
 }
 
 // redact redacts the events of a message in the name of who removes it, and then forgets it. It says whether there was one.
-func (c *Client) redact(ctx context.Context, room *bridgev2.Portal, msg network.Message, target network.MessageID) (found bool, err error) {
+func (c *Client) redact(
+	ctx context.Context, room *bridgev2.Portal, target network.MessageID, by network.Address, at time.Time,
+) (found bool, err error) {
 	parts, err := room.Bridge.DB.Message.GetAllPartsByID(ctx, room.Receiver, portal.MessageID(target))
 	if err != nil || len(parts) == 0 {
 		return false, err
 	}
-	intent, ok := room.GetIntentFor(ctx, puppet.Sender(msg.ID.Sender, c.self), c.login, bridgev2.RemoteEventMessageRemove)
+	intent, ok := room.GetIntentFor(ctx, puppet.Sender(by, c.self), c.login, bridgev2.RemoteEventMessageRemove)
 	if !ok {
 		return true, bridgev2.ErrFailedToGetIntent
 	}
 	for i, part := range parts {
 		redaction := &event.Content{Parsed: &event.RedactionEventContent{Redacts: part.MXID}}
-		extra := &bridgev2.MatrixSendExtra{Timestamp: msg.Time, MessageMeta: part, PartIndex: i}
+		extra := &bridgev2.MatrixSendExtra{Timestamp: at, MessageMeta: part, PartIndex: i}
 		_, err = intent.SendMessage(ctx, room.MXID, event.EventRedaction, redaction, extra)
 		if errors.Is(err, mautrix.MForbidden) {
 			// a linked account's user removes on their phone what their Matrix account has written

@@ -17,7 +17,6 @@ import (
 	"causeway/delivery"
 	"causeway/network"
 	"causeway/portal"
-	"causeway/puppet"
 )
 
 // handleLinked brings what only linked accounts hear of to its room, or to the user.
@@ -41,52 +40,6 @@ func (c *Client) handleLinked(ctx context.Context, e network.Event) error {
 		return nil
 	}
 	return fmt.Errorf("failed to handle a network event: no case for %T", e)
-}
-
-// linkedMessageArrived brings a message of a linked account to its room: somebody's, or the user's own from another device.
-func (c *Client) linkedMessageArrived(ctx context.Context, e network.MessageEvent) error {
-	msg := e.Message
-	if msg.ID.Sender != c.self {
-		err := c.connector.learn(ctx, c.login, puppet.Profile{Address: msg.ID.Sender, Phone: e.SenderAlias, Name: e.SenderName})
-		if err != nil {
-			return err
-		}
-		c.wantPicture(msg.ID.Sender)
-	}
-	switch content := msg.Content.(type) {
-	case network.Reaction:
-		return c.reactionArrived(ctx, msg, content)
-	case network.Edit:
-		return c.editArrived(ctx, msg, content)
-	case network.Remove:
-		return c.removalArrived(ctx, msg, content)
-	case network.Vote:
-		return c.voteArrived(ctx, msg, content)
-	case network.Album:
-		return nil // its pictures follow, each as a message of its own
-	}
-	var failure error
-	meta := c.meta(ctx, bridgev2.RemoteEventMessageUpsert, msg.ID.Conversation, msg.ID.Sender)
-	meta.CreatePortal = true
-	meta.Timestamp = msg.Time
-	meta.PreHandleFunc = c.announce
-	leave, err := c.takeTurn(ctx, msg)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	err = c.queue(&simplevent.Message[network.Message]{
-		EventMeta: meta, Data: msg, ID: portal.MessageID(msg.ID), HandleExistingFunc: c.replacePlaceholder(&failure),
-		ConvertMessageFunc: func(
-			ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, msg network.Message,
-		) (*bridgev2.ConvertedMessage, error) {
-			return c.convertQuietly(ctx, room, intent, msg, &failure)
-		},
-	})
-	if failure != nil {
-		return fmt.Errorf("failed to convert a message: %w", failure)
-	}
-	return err
 }
 
 // takeTurn waits until the homeserver can be asked for another room, or another old message; leave gives the place free.
@@ -116,9 +69,7 @@ func (c *Client) chatChanged(ctx context.Context, e network.ChatEvent) error {
 		meta := c.meta(ctx, bridgev2.RemoteEventChatDelete, e.Conversation, c.self)
 		return ignoring(c.queue(&simplevent.ChatDelete{EventMeta: meta, OnlyForMe: true}))
 	case e.Message != nil:
-		meta := c.meta(ctx, bridgev2.RemoteEventMessageRemove, e.Conversation, c.self)
-		meta.Timestamp = e.Time
-		return ignoring(c.queue(&simplevent.MessageRemove{EventMeta: meta, TargetMessage: portal.MessageID(*e.Message), OnlyForMe: true}))
+		return ignoring(c.takeOut(ctx, *e.Message, c.self, e.Time))
 	}
 	if e.Mute != nil || e.Pinned != nil || e.Archived != nil || e.Timer != nil {
 		if err := c.chatInfoChanged(ctx, e); err != nil {

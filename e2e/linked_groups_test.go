@@ -205,6 +205,8 @@ func TestLinkedGroupFromMatrix(t *testing.T) {
 	room.Says("!cw leave now")
 	w.group(jid, "alice to be out", func(g meta.GroupInfo) bool { _, in := g.Rank(alice.phone.Person); return !in })
 	room.WaitForNotice("not in this group any more")
+	room.Says("is anybody there?") // in a room that a user has made nobody can close it for them, but nothing leaves it
+	room.WaitForNotice("not a member of this group")
 }
 
 // changesLevels changes the power levels of a room as its user.

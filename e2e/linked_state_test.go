@@ -121,6 +121,22 @@ func TestLinkedChatState(t *testing.T) {
 	_, err := anna.SetEphemeral(alice.phone.LID(), 86400)
 	require.NoError(t, err)
 	room.WaitForNotice("disappearing", "1 day")
+
+	// what the user deletes for themselves goes here too, whoever wrote it
+	theirs := anna.WritesTo(alice, "a word too many")
+	line := room.WaitForMessage(anna, "a word too many")
+	require.NoError(t, alice.phone.DeleteForMe(anna.LID(), theirs, false))
+	room.waitFor("her word to be gone", func() bool { return room.Redacted(line.ID) })
+	own := room.Says("mine as well")
+	heard := anna.HearsLinked(alice)
+	require.NoError(t, alice.phone.DeleteForMe(anna.LID(), heard.ID, true))
+	room.waitFor("the own word to be gone", func() bool { return room.Redacted(own) })
+	require.NoError(t, alice.phone.DeleteChat(anna.LID()))
+	room.waitFor("the room to be left", func() bool { return !room.Joined() })
+	anna.WritesTo(alice, "a new beginning")
+	fresh := alice.WaitForRoom(anna)
+	require.NotEqual(t, room.ID, fresh.ID)
+	fresh.WaitForMessage(anna, "a new beginning")
 }
 
 // Two users of one server: nobody sees the other's rooms, and each has their own.

@@ -128,6 +128,17 @@ func (p *Person) DeleteChat(chat string) error {
 		MessageRange: &waSyncAction.SyncActionMessageRange{LastMessageTimestamp: proto.Int64(p.n.now().Unix())}}})
 }
 
+// DeleteForMe deletes one message from the person's own devices; mine says whose it is, in a direct chat.
+func (p *Person) DeleteForMe(chat, messageID string, mine bool) error {
+	index, err := p.chatIndex("deleteMessageForMe", chat)
+	if err != nil {
+		return err
+	}
+	from := map[bool]string{true: "1", false: "0"}[mine]
+	return p.Set("regular_high", append(index, messageID, from, "0"), 3, &waSyncAction.SyncActionValue{
+		DeleteMessageForMeAction: &waSyncAction.DeleteMessageForMeAction{DeleteMedia: proto.Bool(true), MessageTimestamp: proto.Int64(p.n.now().Unix())}})
+}
+
 // SetContact puts somebody into the person's address book under a name, or takes them out with an empty one.
 func (p *Person) SetContact(who, name string) error {
 	jid, err := p.chatOf(who)
