@@ -54,6 +54,7 @@ func together() []story {
 		{"edits and removals from Matrix", changesFromMatrix},
 		{"edits and removals from the phone", changesFromThePhone},
 		{"what no third-party chat knows", fallbacks},
+		{"trouble on the way", troubleOnTheWay},
 	}
 }
 
@@ -63,6 +64,7 @@ func apart() []story {
 		{"bridge restart", bridgeRestart},
 		{"bridge killed", bridgeKilled},
 		{"a message waits for the network", messageWaitsForTheNetwork},
+		{"replies across a restart", repliesAcrossARestart},
 		{"key rotation", keyRotation},
 		{"expired token", expiredToken},
 	}
