@@ -46,7 +46,9 @@ func Compose(main *mxmain.BridgeMain) error {
 	if err := quieten(main); err != nil {
 		return err
 	}
-	connector.puppetUsers(main.Config)
+	if err := connector.puppetUsers(main.Config, main.RegistrationPath); err != nil {
+		return err
+	}
 	main.Config.Bridge.DeduplicateMatrixMessages = false // see config.example.yaml
 	journaled, err := connector.installDelivery(main)
 	if err != nil {
