@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"go.mau.fi/whatsmeow/proto/waCommon"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
@@ -18,6 +19,8 @@ import (
 const (
 	secretVote     = "Poll Vote"
 	secretResponse = "Event Response"
+	secretReaction = "Enc Reaction"
+	secretComment  = "Enc Comment"
 )
 
 // withSecret gives a message the secret that later ones refer to.
@@ -31,6 +34,9 @@ func withSecret(m *waE2E.Message) *waE2E.Message {
 // secretKey is the key for what a person says about an earlier message, and what is authenticated along with it.
 func secretKey(secret []byte, id, author, by, purpose string) (key, extra []byte, err error) {
 	key, err = hkdf.Key(sha256.New, secret, nil, id+author+by+purpose, 32)
+	if purpose == secretReaction || purpose == secretComment {
+		return key, nil, err
+	}
 	return key, fmt.Appendf(nil, "%s\x00%s", id, by), err
 }
 
@@ -100,6 +106,49 @@ func (n *Network) bothNumbers(jid types.JID) []string {
 		return []string{u.lid.String(), u.pn.String()}
 	}
 	return []string{jid.ToNonAD().String()}
+}
+
+// Announce writes text with a secret, as phones do where others' reactions and comments are encrypted: in the announcement groups
+// of communities.
+func (p *Person) Announce(to, text string) (id string, err error) {
+	return p.SendMessage(to, withSecret(&waE2E.Message{ExtendedTextMessage: &waE2E.ExtendedTextMessage{Text: &text}}))
+}
+
+// ReactSealed reacts to an announcement, CommentSealed answers it; only who has its secret can read that.
+func (p *Person) ReactSealed(to, messageID, emoji string) (id string, err error) {
+	reaction := &waE2E.ReactionMessage{Text: &emoji, SenderTimestampMS: proto.Int64(p.n.now().UnixMilli())}
+	return p.sendSealed(to, messageID, secretReaction, reaction, func(key *waCommon.MessageKey, payload, iv []byte) *waE2E.Message {
+		return &waE2E.Message{EncReactionMessage: &waE2E.EncReactionMessage{TargetMessageKey: key, EncPayload: payload, EncIV: iv}}
+	})
+}
+
+// CommentSealed answers an announcement.
+func (p *Person) CommentSealed(to, messageID, text string) (id string, err error) {
+	comment := &waE2E.Message{ExtendedTextMessage: &waE2E.ExtendedTextMessage{Text: &text}}
+	return p.sendSealed(to, messageID, secretComment, comment, func(key *waCommon.MessageKey, payload, iv []byte) *waE2E.Message {
+		return &waE2E.Message{EncCommentMessage: &waE2E.EncCommentMessage{TargetMessageKey: key, EncPayload: payload, EncIV: iv}}
+	})
+}
+
+func (p *Person) sendSealed(
+	to, messageID, purpose string, plaintext proto.Message, wrap func(key *waCommon.MessageKey, payload, iv []byte) *waE2E.Message,
+) (id string, err error) {
+	chat, err := p.chatOf(to)
+	if err != nil {
+		return "", err
+	}
+	p.mu.Lock()
+	about, err := p.talkByID(messageID)
+	var payload, iv []byte
+	if err == nil {
+		payload, iv, err = p.sealSecret(about, purpose, plaintext)
+	}
+	key := p.keyOf(chat, messageID)
+	p.mu.Unlock()
+	if err != nil {
+		return "", err
+	}
+	return p.SendMessage(to, wrap(key, payload, iv))
 }
 
 // SendPoll asks a question with options, of which several may be chosen, 0 for as many as one likes.

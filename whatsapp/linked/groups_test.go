@@ -264,3 +264,22 @@ func TestJoining(t *testing.T) {
 	require.Equal(t, joined, invite.Group)
 	require.Error(t, anna.AcceptInvite(ctx, invite, addressOf(t, bob)))
 }
+
+// In the announcement groups of communities reactions and comments are encrypted with the announcement's own secret.
+func TestSealedReactionsAndComments(t *testing.T) {
+	anna, bob, carl := newDevice(t, "Anna"), person("Bob"), person("Carl")
+	group, err := bob.CreateGroup("Announcements", anna.owner.LID(), carl.LID())
+	require.NoError(t, err)
+	said, err := bob.Announce(group, "the feast is on Sunday")
+	require.NoError(t, err)
+	announced := anna.hears(said).Message.ID
+	heard(t, carl, said)
+	id, err := carl.ReactSealed(group, said, "🎉")
+	require.NoError(t, err)
+	require.Equal(t, network.Reaction{Target: announced, Emoji: "🎉"}, anna.hears(id).Message.Content)
+	id, err = carl.CommentSealed(group, said, "I bring a cake")
+	require.NoError(t, err)
+	comment := anna.hears(id).Message
+	require.Equal(t, network.Text{Body: "I bring a cake"}, comment.Content)
+	require.Equal(t, &announced, comment.ReplyTo)
+}
