@@ -81,6 +81,8 @@ type Connector struct {
 	// founding has a place for each room that is being made for a linked account's chats, past for each message of theirs that
 	// is old: a homeserver that is given hundreds at once answers none of them.
 	founding, past chan struct{}
+	// signs are when users were last there, in mode proxy.
+	signs signs
 	// people guards what is known of ghosts, which logins share.
 	people sync.Mutex
 	// known are addresses that belong to one person, each under the other.
@@ -131,7 +133,7 @@ func (c *Connector) Start(ctx context.Context) error {
 		Software: c.Software,
 		Calls:    c.calls(),
 
-		RegionWords: regionWords(),
+		RegionWords: regionWords(c.standsIn()),
 	}, c.db, c.bridge.Log.With().Str("component", "interop").Logger())
 	if err != nil {
 		return fmt.Errorf("failed to set up the provider: %w", err)

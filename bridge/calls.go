@@ -19,7 +19,9 @@ import (
 // wait for any of it.
 func (c *Connector) calls() interop.Calls {
 	return interop.Calls{
-		OnWake:      c.called(func(client *Client) { client.wake() }),
+		OnWake: func(login network.Address, waiting int) {
+			c.called(func(client *Client) { client.wake(waiting) })(login)
+		},
 		OnStanding:  c.called(func(client *Client) { client.reopen() }),
 		OnSuspended: c.suspended,
 		OnRegionDue: c.regionDue, OnRegionLost: c.regionLost, OnRegionConfirmed: c.regionConfirmed,
@@ -73,11 +75,15 @@ func (s suspension) Error() string { return fmt.Sprintf("suspended until %s", s.
 func (s suspension) Unwrap() error { return network.ErrSuspended }
 
 // wake connects at once if the login waits to, and has an open connection show that it lives. A login that was turned
-// away is let in again by other means.
-func (c *Client) wake() {
+// away is let in again by other means, and one that follows its user waits for them.
+func (c *Client) wake(waiting int) {
 	c.mutex.Lock()
-	client, state := c.client, c.state.State
+	client, state, away := c.client, c.state.State, c.follows() && !c.attendance.here
 	c.mutex.Unlock()
+	if away {
+		c.callHome(waiting)
+		return
+	}
 	if waker, ok := client.(network.Waker); ok && state != network.Refused {
 		waker.Wake()
 	}

@@ -19,6 +19,7 @@ import (
 	"causeway/network"
 	"causeway/portal"
 	"causeway/puppet"
+	"causeway/wire"
 )
 
 const (
@@ -50,6 +51,10 @@ type Client struct {
 	welcome map[network.Address]bool
 	// troubled says that the user was told of a refusal, and has to be told of its end.
 	troubled bool
+	// attendance is for logins that are connected only while their users are there.
+	attendance attendance
+	// store keeps the login's Signal state.
+	store wire.Store
 	// pictures are the people whose picture is to be asked for, pictured when that was done last (linked accounts).
 	pictures chan network.Address
 	pictured map[network.Address]time.Time
@@ -91,9 +96,17 @@ func newClient(connector *Connector, login *bridgev2.UserLogin, self network.Add
 	return &Client{connector: connector, login: login, self: self, product: product}
 }
 
-// Connect starts connecting and returns; how it goes comes as bridge states.
+// Connect starts connecting and returns; how it goes comes as bridge states. In mode proxy it does so only while the user is there.
 func (c *Client) Connect(ctx context.Context) {
 	c.mutex.Lock()
+	if c.follows() && !c.attendance.here {
+		c.mutex.Unlock()
+		c.stateChanged(network.ConnectionEvent{State: network.Resting})
+		if c.connector.signs.since(c.login.UserMXID) < c.connector.config.Interop.IdleAfter() {
+			c.attend()
+		}
+		return
+	}
 	defer c.mutex.Unlock()
 	if c.cancel != nil {
 		return
@@ -183,7 +196,7 @@ func (c *Client) live() (network.Client, error) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	switch {
-	case c.state.State == network.Refused && c.state.Err != nil:
+	case c.state.State == network.Refused && c.state.Err != nil, c.state.State == network.Resting && c.state.Err != nil:
 		return nil, c.state.Err
 	case c.client == nil:
 		return nil, network.ErrNotConnected

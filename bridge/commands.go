@@ -211,4 +211,5 @@ func (c *Connector) reconnect(ce *commands.Event) {
 		login.Client.Disconnect()
 		login.Client.Connect(login.Log.WithContext(c.bridge.BackgroundCtx))
 	}
+	c.active(ce.User.MXID)
 }

@@ -67,12 +67,27 @@ func (c *Client) describe(login *bridgev2.UserLogin, waiting []database.Waiting)
 }
 
 func (c *Client) describeConnection(login *bridgev2.UserLogin) string {
+	c.mutex.Lock()
+	now := c.state
+	c.mutex.Unlock()
+	if now.State == network.Resting {
+		return login.RemoteName + ": " + restingText(now.Err, c.self.Network)
+	}
 	state := c.standing()
 	text := login.RemoteName + ": " + textState(state.StateEvent) + "."
 	if state.StateEvent != status.StateConnected && state.Message != "" {
 		text += " " + state.Message
 	}
 	return text
+}
+
+// restingText says why a login is not connected that could be.
+func restingText(err error, n network.Network) string {
+	if err == nil {
+		return textResting
+	}
+	p, _ := findProblem(err)
+	return p.sentence(n)
 }
 
 // wait is how much waits on a way, and since when.

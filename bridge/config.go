@@ -120,9 +120,6 @@ func (c *Config) validate() error {
 	default:
 		errs = append(errs, fmt.Errorf("network.interop.reactions: %q is unknown; use auto, on or off", c.Interop.Reactions))
 	}
-	if c.Interop.Mode == interop.ModeProxy {
-		errs = append(errs, errors.New("network.interop.mode: proxy is not built yet; use client"))
-	}
 	errs = append(errs, c.Interop.ValidateListen(c.Listen.Provider), c.Listen.Provider.Validate(), c.Listen.Metrics.validate(), c.Delivery.validate(), c.Interop.Validate(), c.Linked.validate())
 	return errors.Join(errs...)
 }

@@ -17,6 +17,7 @@ import (
 	"causeway/delivery"
 	"causeway/network"
 	"causeway/portal"
+	"causeway/puppet"
 )
 
 // exitFenced is the exit status of a process whose database another one has taken over.
@@ -33,6 +34,7 @@ func (c *Connector) installDelivery(main *mxmain.BridgeMain) (*delivery.Matrix, 
 		SecretFile: files.secret, LockFile: files.lock, EpochFile: files.epoch,
 		WholeServer:   c.config.DoublePuppets,
 		AcceptRestore: c.AcceptRestore, OnRestore: c.renew, AcceptNewSecret: c.AcceptNewSecret, Software: c.Build,
+		Fleeting: c.fleeting(), Active: c.active,
 		Flood: c.config.Delivery.Flood.limits(), People: c.config.Delivery.People.limits(), Disk: c.config.Delivery.disk(files), Timing: c.config.Delivery.timing(),
 		Exit: func(err error) {
 			log.WithLevel(zerolog.FatalLevel).Err(err).Msg("This process must stop at once")
@@ -52,6 +54,17 @@ func (c *Connector) installDelivery(main *mxmain.BridgeMain) (*delivery.Matrix, 
 		c.tellRestored()
 	}
 	return m, nil
+}
+
+// fleeting says whose messages must not be kept, nil if nobody's.
+func (c *Connector) fleeting() func(networkid.UserLoginID) bool {
+	if !c.standsIn() {
+		return nil
+	}
+	return func(login networkid.UserLoginID) bool {
+		self, err := puppet.LoginAddress(login)
+		return err != nil || self.Kind == network.KindInterop
+	}
 }
 
 // journalFiles are the files that belong to the database and lie beside it.

@@ -47,6 +47,7 @@ func (c *Client) take(ctx context.Context, e network.Event) error {
 	if change.State == network.Connected {
 		c.connector.delivery.Outbox.Wake(c.login.ID)
 		c.connector.errands.Go(c.tellTerms)
+		c.connector.delivery.Inbox.Wake(c.login.ID)
 	}
 	return nil
 }

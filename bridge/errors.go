@@ -118,6 +118,7 @@ func problems() []problem {
 		{is: network.ErrRateLimited, code: "CW-1401", text: textRateLimited, status: retriable, http: http.StatusTooManyRequests},
 		{is: network.ErrOutcomeUnknown, code: "CW-1402", text: textOutcomeUnknown, status: retriable, uncertain: true, http: http.StatusGatewayTimeout},
 		{is: network.ErrTemporary, code: "CW-1403", text: textTemporary, status: retriable, http: http.StatusBadGateway},
+		{is: interop.ErrNoClientAddress, code: "CW-1412", text: textNoAddress, status: retriable, http: http.StatusServiceUnavailable},
 		{is: network.ErrNotConnected, code: "CW-1404", text: textNotConnected, status: retriable, http: http.StatusServiceUnavailable},
 
 		{is: delivery.ErrInboxFull, code: "CW-1405", text: textInboxFull, status: retriable, http: http.StatusServiceUnavailable},
@@ -125,6 +126,7 @@ func problems() []problem {
 
 		{is: delivery.ErrGone, code: "CW-1109", text: textAccountGone, status: failed, http: http.StatusGone},
 		{is: delivery.ErrFlooded, code: "CW-1407", text: textFlooded, status: retriable, http: http.StatusTooManyRequests},
+		{is: delivery.ErrForgotten, code: "CW-1411", text: textForgotten, status: retriable, http: http.StatusGone},
 		{is: delivery.ErrDropped, code: "CW-1409", text: textDropped, status: failed, http: http.StatusGone},
 		{is: delivery.ErrSetAside, code: "CW-1410", text: textSetAside, status: failed, http: http.StatusInternalServerError},
 		{is: bare(bridgev2.ErrNotLoggedIn), code: "CW-1108", text: textNotLoggedIn, status: failed, http: http.StatusForbidden},

@@ -276,6 +276,7 @@ func (c *Connector) establish(ctx context.Context, user *bridgev2.User, a applic
 		}
 	}
 	login.Client.Connect(login.Log.WithContext(c.bridge.BackgroundCtx))
+	c.active(user.MXID)
 	return login, nil
 }
 

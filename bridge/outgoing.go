@@ -168,6 +168,24 @@ type sender struct {
 	login *Client
 }
 
+var _ network.Asker = sender{}
+
+// Ready implements [network.Asker].
+func (s sender) Ready() error {
+	if asker, ok := s.Client.(network.Asker); ok {
+		return asker.Ready()
+	}
+	return network.ErrUnsupported
+}
+
+// AskAgain implements [network.Asker].
+func (s sender) AskAgain(ctx context.Context, id network.MessageID, came time.Time) error {
+	if asker, ok := s.Client.(network.Asker); ok {
+		return asker.AskAgain(ctx, id, came)
+	}
+	return network.ErrUnsupported
+}
+
 // Send implements [network.Client].
 func (s sender) Send(ctx context.Context, msg network.Message) (sent network.Sent, err error) {
 	defer func() {

@@ -88,7 +88,7 @@ func (c *Connector) openLinks(ctx context.Context) (err error) {
 // openInterop opens third-party accounts, of which the networks need the same things.
 func openInterop(account func(wire.Login) network.Client) opener {
 	return func(ctx context.Context, c *Client) (network.Client, error) {
-		store := c.connector.db.SignalStore(c.self.String())
+		store := c.signalStore()
 		keys, err := wire.LoadKeys(ctx, store)
 		if err != nil {
 			return nil, fmt.Errorf("failed to load the keys of a login: %w", err)
@@ -98,8 +98,13 @@ func openInterop(account func(wire.Login) network.Client) opener {
 			return nil, err
 		}
 		noise := keys.Public().Noise
+		var behalf func() (wire.Behalf, error)
+		if c.follows() {
+			behalf = c.behalf
+		}
 		return account(wire.Login{
-			Self: c.self, Keys: keys, Store: store, Endpoint: endpoint, ChatURL: c.chatURL(),
+			Behalf: behalf,
+			Self:   c.self, Keys: keys, Store: store, Endpoint: endpoint, ChatURL: c.chatURL(),
 			Token: func(ctx context.Context) (string, error) {
 				return c.connector.provider.ConnectToken(ctx, c.self, noise)
 			},
@@ -112,6 +117,20 @@ func openInterop(account func(wire.Login) network.Client) opener {
 			Log:          zerolog.Ctx(ctx).With().Str("component", string(c.self.Network)).Logger(),
 		}), nil
 	}
+}
+
+// signalStore is where the login's Signal state is. One that follows its user keeps what it has sent in memory, from one
+// connection to the next.
+func (c *Client) signalStore() wire.Store {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if c.store == nil {
+		c.store = c.connector.db.SignalStore(c.self.String())
+		if c.follows() {
+			c.store = wire.Fleeting(c.store)
+		}
+	}
+	return c.store
 }
 
 func newWhatsApp(login wire.Login) network.Client {

@@ -23,7 +23,7 @@ func sealOfProof(login, message string) []string { return []string{"cw_proof", l
 
 // keepProof keeps what shows who sent a message, sealed, for a report within some days. A message arrives without it too.
 func (c *Client) keepProof(ctx context.Context, e network.MessageEvent) {
-	if len(e.Proof) == 0 {
+	if len(e.Proof) == 0 || c.follows() { // which keeps no messages
 		return
 	}
 	login, message := c.self.String(), e.Message.ID.String()

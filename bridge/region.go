@@ -30,7 +30,7 @@ func (f *loginFlow) askRegion(consent interop.Consent) *bridgev2.LoginStep {
 	f.region.link, f.region.inside = f.registrar.RegionLink(consent)
 	return &bridgev2.LoginStep{
 		Type: bridgev2.LoginStepTypeDisplayAndWait, StepID: stepRegion,
-		Instructions:         textRegionLogin(f.product.network, f.region.link),
+		Instructions:         textRegionLogin(f.region.link),
 		DisplayAndWaitParams: &bridgev2.LoginDisplayAndWaitParams{Type: bridgev2.LoginDisplayTypeNothing},
 	}
 }
@@ -102,5 +102,6 @@ func (c *Connector) regionConfirmed(login network.Address) {
 		if away {
 			client.reopen()
 		}
+		c.active(client.login.UserMXID)
 	})(login)
 }

@@ -111,7 +111,11 @@ func (c *Client) announce(ctx context.Context, room *bridgev2.Portal) {
 		return
 	}
 	name := c.connector.nameOf(ctx, conversation)
-	if !c.say(ctx, room, textAnnouncement(name, conversation.Network, encrypted)) {
+	text := textAnnouncement(name, conversation.Network, encrypted)
+	if c.follows() {
+		text += " " + textStandsIn
+	}
+	if !c.say(ctx, room, text) {
 		return
 	}
 	metadata.Announced = true

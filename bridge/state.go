@@ -58,7 +58,11 @@ func (c *Client) newsOf(before, change network.ConnectionEvent) string {
 	case change.State == network.Refused:
 		c.troubled = true
 		return refusal(change.Err, c.self.Network)
-	case change.State == network.Connected && c.troubled:
+	case change.State == network.Connected:
+		c.attendance.told = false
+		if !c.troubled {
+			return ""
+		}
 		c.troubled = false
 		return textBack(c.self.Network)
 	}
@@ -84,6 +88,9 @@ func (c *Client) tellUser(text string) {
 func bridgeState(change network.ConnectionEvent, n network.Network) status.BridgeState {
 	switch change.State {
 	case network.Connected:
+		return status.BridgeState{StateEvent: status.StateConnected}
+	case network.Resting:
+		// For bridgev2 that is in order; anything else it would complain about after a while.
 		return status.BridgeState{StateEvent: status.StateConnected}
 	case network.Interrupted:
 		return explainState(status.StateTransientDisconnect, change.Err, n)

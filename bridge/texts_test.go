@@ -69,9 +69,10 @@ func TestLinkedTexts(t *testing.T) {
 // The same for what is said about where users are.
 func TestRegionTexts(t *testing.T) {
 	const path = "testdata/texts_region.golden"
-	words := reflect.ValueOf(regionWords())
+	words := reflect.ValueOf(regionWords(false))
 	texts := append(constantsOf(t, "texts_region.go"),
-		textRegionLogin(network.WhatsApp, "https://bridge.example.eu/x"), textRegionLink(network.WhatsApp, "https://bridge.example.eu/x"),
+		textRegionLogin("https://bridge.example.eu/x"), "Kept, in mode proxy: "+regionWords(true).Kept,
+		textAddressWanted(network.WhatsApp, "https://bridge.example.eu/x"), textWaitsForYou(network.WhatsApp, 1), textWaitsForYou(network.WhatsApp, 3), textRegionLink(network.WhatsApp, "https://bridge.example.eu/x"),
 		textRegionDue(network.WhatsApp, aTime))
 	for i := range words.NumField() {
 		require.NotEmpty(t, words.Field(i).String(), words.Type().Field(i).Name)

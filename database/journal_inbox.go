@@ -66,6 +66,12 @@ const (
 	holdInboxQuery    = `UPDATE cw_inbox SET state = 'held', hold_until = $3 WHERE bridge_id = $1 AND seq = $2`
 	releaseInboxQuery = `UPDATE cw_inbox SET state = 'new', hold_until = 0
 		WHERE bridge_id = $1 AND chat_id = $2 AND receiver = $3 AND target_id = $4 AND state = 'held'`
+	// The row of a message that did not open at first is there already if it was asked for before.
+	dropAskedQuery = `DELETE FROM cw_inbox WHERE bridge_id = $1 AND seq = $2 AND EXISTS (SELECT 1 FROM cw_inbox other
+		WHERE other.bridge_id = $1 AND other.login_id = $3 AND other.chat_id = $4 AND other.sender_id = $5 AND other.remote_id = $6
+		AND other.kind = $7 AND other.seq <> $2)`
+	askedInboxQuery = `UPDATE cw_inbox SET kind = $3, target_id = $4, payload = $5, state = 'held', hold_until = $6
+		WHERE bridge_id = $1 AND seq = $2`
 	countHeldQuery        = `SELECT COUNT(*) FROM cw_inbox WHERE bridge_id = $1 AND state = 'held'`
 	overdueInboxQuery     = `SELECT DISTINCT chat_id, receiver FROM cw_inbox WHERE bridge_id = $1 AND state = 'held' AND hold_until < $2`
 	openOverdueInboxQuery = `UPDATE cw_inbox SET state = 'new' WHERE bridge_id = $1 AND state = 'held' AND hold_until < $2`
@@ -157,6 +163,17 @@ func (j *Journal) EndInbox(ctx context.Context, r InboxRow) error {
 func (j *Journal) HoldInbox(ctx context.Context, seq, until int64) error {
 	_, err := j.db.Exec(ctx, holdInboxQuery, j.bridgeID, seq, until)
 	return err
+}
+
+// ForgetInbox makes the row of a message whose content is gone one of another kind, so that the message can come again, and
+// holds it. It returns false if there is such a row already; then this one is deleted.
+func (j *Journal) ForgetInbox(ctx context.Context, r InboxRow) (bool, error) {
+	dropped, err := changed(j.db.Exec(ctx, dropAskedQuery, j.bridgeID, r.Seq, r.Login, r.Chat, r.Sender, r.RemoteID, r.Kind))
+	if err != nil || dropped {
+		return false, err
+	}
+	_, err = j.db.Exec(ctx, askedInboxQuery, j.bridgeID, r.Seq, r.Kind, r.Target, r.Payload, r.HoldUntil)
+	return err == nil, err
 }
 
 // CountHeld counts the rows that wait for a message.

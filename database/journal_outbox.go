@@ -57,8 +57,9 @@ const (
 	outboxLanesQuery = `SELECT DISTINCT login_id, chat_id FROM cw_outbox WHERE bridge_id = $1 AND state IN ('ready', 'unknown')`
 	countOutboxQuery = `SELECT sender_mxid, COUNT(*) FROM cw_outbox WHERE bridge_id = $1 AND state IN ('ready', 'unknown') AND epoch <> 0
 		GROUP BY sender_mxid`
-	tryOutboxQuery = `UPDATE cw_outbox SET state = $4, attempts = $5, error_class = $6 WHERE bridge_id = $1 AND event_id = $2 AND part = $3`
-	endOutboxQuery = `UPDATE cw_outbox SET state = $4, attempts = $5, error_class = $6, server_ts = $7, done_at = $8, payload = $9
+	tryOutboxQuery    = `UPDATE cw_outbox SET state = $4, attempts = $5, error_class = $6 WHERE bridge_id = $1 AND event_id = $2 AND part = $3`
+	refillOutboxQuery = `UPDATE cw_outbox SET payload = $4 WHERE bridge_id = $1 AND event_id = $2 AND part = $3`
+	endOutboxQuery    = `UPDATE cw_outbox SET state = $4, attempts = $5, error_class = $6, server_ts = $7, done_at = $8, payload = $9
 		WHERE bridge_id = $1 AND event_id = $2 AND part = $3`
 	outboxOfEventQuery   = `SELECT ` + outboxColumns + ` FROM cw_outbox WHERE bridge_id = $1 AND event_id = $2 ORDER BY part`
 	deliveredOutboxQuery = `UPDATE cw_outbox SET delivered_at = $5 WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND remote_id = $4 AND delivered_at = 0`
@@ -109,6 +110,12 @@ func (j *Journal) CountOutbox(ctx context.Context) (map[string]int, error) {
 // RetryOutbox notes a try without a final outcome.
 func (j *Journal) RetryOutbox(ctx context.Context, r OutboxRow) error {
 	_, err := j.db.Exec(ctx, tryOutboxQuery, j.bridgeID, r.EventID, r.Part, r.State, r.Attempts, r.ErrorClass)
+	return err
+}
+
+// RefillOutbox gives a row its content again.
+func (j *Journal) RefillOutbox(ctx context.Context, r OutboxRow) error {
+	_, err := j.db.Exec(ctx, refillOutboxQuery, j.bridgeID, r.EventID, r.Part, r.Payload)
 	return err
 }
 

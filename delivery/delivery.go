@@ -43,6 +43,11 @@ type Options struct {
 	// WholeServer says that the homeserver pushes what happens in all its users' rooms: of those that are none of the bridge's
 	// business nothing is kept.
 	WholeServer bool
+	// Fleeting says whose messages must not be kept: their content is sealed with a key in memory, and what is under way when the
+	// process dies is asked for again, read from the homeserver again, or told of as lost. nil: nobody's.
+	Fleeting func(login networkid.UserLoginID) bool
+	// Active is told of each sign of life of a Matrix user; it must not block. nil: nobody wants to know.
+	Active func(user id.UserID)
 	// Flood bounds what one user may send; the zero value is no bound.
 	Flood Flood
 	// People bounds what one person on a network may have shown to one login: whoever writes faster waits their turn, and nothing

@@ -154,6 +154,7 @@ func (f *front) transaction(w http.ResponseWriter, r *http.Request, transaction 
 	// not the request's context: what has arrived is stored even if the homeserver hangs up
 	ctx, cancel := context.WithTimeout(f.d.log.WithContext(context.Background()), readTime)
 	defer cancel()
+	f.noteSigns(txn)
 	if err = f.d.matrix.take(ctx, f.read(ctx, txn)); err != nil {
 		f.d.log.Err(err).Str("transaction_id", transaction).Msg("Failed to store a transaction")
 		mautrix.MUnknown.WithMessage("Failed to store the transaction").WithStatus(http.StatusInternalServerError).Write(w)
@@ -269,6 +270,10 @@ func (f *front) row(ctx context.Context, raw json.RawMessage, now time.Time) (ro
 		return row, false
 	}
 	row.EventID, row.Room = head.ID, head.Room
-	row.Raw = f.d.secret.lock(raw, matrixSeal(row.EventID)...)
+	if f.d.fleetingRoom(ctx, id.RoomID(row.Room)) {
+		row.Raw = f.d.secret.lockFleeting(raw, matrixSeal(row.EventID)...)
+	} else {
+		row.Raw = f.d.secret.lock(raw, matrixSeal(row.EventID)...)
+	}
 	return row, true
 }

@@ -30,6 +30,9 @@ type Inbox struct {
 	// held is how many rows wait for their target.
 	held atomic.Int64
 
+	// asked are events of which the content was lost and that were asked for again, until they come.
+	asked sync.Map
+
 	lock sync.Mutex
 	// open counts the rows of each login that wait, as far as this process took them.
 	open map[string]int
@@ -95,7 +98,7 @@ func (in *Inbox) row(login networkid.UserLoginID, event network.Event) (database
 	if err != nil {
 		return row, err
 	}
-	row.Payload = in.d.secret.lock(payload, inboxSeal(row)...)
+	row.Payload = in.d.sealFor(login, payload, inboxSeal(row))
 	return row, nil
 }
 

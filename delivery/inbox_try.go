@@ -50,9 +50,18 @@ func (in *Inbox) try(ctx context.Context, lane *inboxLane, row *database.InboxRo
 		}
 	}
 	event, err := in.unseal(row)
+	if errors.Is(err, errForgotten) {
+		var verdict verdict
+		if event, verdict, err = in.forgotten(ctx, lane, row); event == nil && err == nil {
+			return verdict
+		}
+	}
 	if err != nil {
 		zerolog.Ctx(ctx).Err(err).Int64("seq", row.Seq).Msg("Setting an unreadable event aside")
 		return in.quarantine(ctx, row, nil, faultUnreadable)
+	}
+	if verdict, ok := in.recheckAsked(ctx, lane, row, event); !ok {
+		return verdict
 	}
 	if row.Epoch == database.GivenBack && lane.doubt.given != row.Seq {
 		lane.doubt.open, lane.doubt.given = true, row.Seq

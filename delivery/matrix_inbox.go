@@ -38,6 +38,8 @@ type dispatcher interface {
 	Opens() bool
 	// Portal names the conversation of a room; known is false for rooms that are none's.
 	Portal(ctx context.Context, room id.RoomID) (key networkid.PortalKey, known bool, err error)
+	// Fetch reads an event from the homeserver again.
+	Fetch(ctx context.Context, room id.RoomID, event id.EventID) (json.RawMessage, error)
 	// Event handles an event and returns when it is handled. The content is parsed.
 	Event(ctx context.Context, evt *event.Event)
 	// KeyCounts and DeviceLists pass on what the crypto machine wants to know.
@@ -191,6 +193,12 @@ func (m *matrixInbox) try(ctx context.Context, lane *lane[string, database.Matri
 		return verdict{wait: m.d.timing.RetryFirst}
 	}
 	raw, err := m.d.secret.unlock(row.Raw, matrixSeal(row.EventID)...)
+	if errors.Is(err, errForgotten) {
+		if raw, err = m.d.dispatch.Fetch(ctx, id.RoomID(row.Room), id.EventID(row.EventID)); err != nil && passes(err) {
+			zerolog.Ctx(ctx).Warn().Err(err).Msg("Failed to read an event from the homeserver again, trying again")
+			return verdict{wait: m.d.timing.RetryFirst}
+		}
+	}
 	if err != nil {
 		return m.setAside(ctx, row, faultUnreadable)
 	}

@@ -3,6 +3,9 @@ package delivery
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -28,6 +31,9 @@ type matrixSide struct {
 	handling func(*event.Event)
 	// creating is a room that is being created.
 	creating id.RoomID
+	// homeserver has the events that can be read again; fetchErr is why none can.
+	homeserver map[id.EventID]string
+	fetchErr   error
 	// blind: encrypted events cannot be opened.
 	blind bool
 	// disk holds what the operator was told of the disk.
@@ -52,6 +58,19 @@ const annasRoom = "!anna:hs"
 // Portal knows one room.
 func (m *matrixSide) Portal(_ context.Context, room id.RoomID) (networkid.PortalKey, bool, error) {
 	return networkid.PortalKey{ID: networkid.PortalID(anna.String()), Receiver: login}, room == annasRoom, nil
+}
+
+func (m *matrixSide) Fetch(_ context.Context, _ id.RoomID, event id.EventID) (json.RawMessage, error) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	raw, found := m.homeserver[event]
+	switch {
+	case m.fetchErr != nil:
+		return nil, m.fetchErr
+	case !found:
+		return nil, mautrix.HTTPError{Response: &http.Response{StatusCode: http.StatusNotFound}, RespError: &mautrix.MNotFound}
+	}
+	return json.RawMessage(raw), nil
 }
 
 func (m *matrixSide) Client(context.Context, networkid.UserLoginID) (network.Client, error) {
@@ -147,6 +166,34 @@ type playedClient struct {
 	arrived []network.Message
 	// answer decides about a call: whether the message arrives, and what the sender is told.
 	answer func(network.Message) (arrives bool, err error)
+	// asked are the messages that it was told to ask for again, while it is connected.
+	asked []string
+	away  bool
+}
+
+func (c *playedClient) Ready() error {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	if c.away {
+		return network.ErrNotConnected
+	}
+	return nil
+}
+
+func (c *playedClient) AskAgain(_ context.Context, id network.MessageID, _ time.Time) error {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	if c.away {
+		return network.ErrNotConnected
+	}
+	c.asked = append(c.asked, id.ID)
+	return nil
+}
+
+func (c *playedClient) askedFor() []string {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	return slices.Clone(c.asked)
 }
 
 func newClient() *playedClient { return &playedClient{} }

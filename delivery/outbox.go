@@ -146,7 +146,7 @@ func (out *Outbox) row(msg Outgoing) (database.OutboxRow, error) {
 	if err != nil {
 		return row, err
 	}
-	row.Payload = out.d.secret.lock(payload, outboxSeal(row)...)
+	row.Payload = out.d.sealFor(msg.Login, payload, outboxSeal(row))
 	return row, nil
 }
 
@@ -267,6 +267,12 @@ func (out *Outbox) send(ctx context.Context, row *outgoing) (sent network.Sent, 
 		}
 	}()
 	message, err := out.unseal(row.OutboxRow)
+	if errors.Is(err, errForgotten) {
+		message, err = out.recall(ctx, row)
+	}
+	if errors.Is(err, network.ErrNotConnected) || errors.Is(err, ErrForgotten) {
+		return sent, err
+	}
 	if err != nil {
 		return sent, fmt.Errorf("%w: %w", network.ErrRejected, err)
 	}

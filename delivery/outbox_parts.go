@@ -48,11 +48,14 @@ func (out *Outbox) store(
 		err = out.d.writer.do(ctx, func(ctx context.Context) error {
 			kept = kept[:0]
 			for _, row := range rows {
-				row, added, err := out.d.journal.AddOutbox(ctx, row)
+				known, added, err := out.d.journal.AddOutbox(ctx, row)
+				if err == nil && !added {
+					err = out.refill(ctx, &known, row.Payload)
+				}
 				if err != nil {
 					return err
 				}
-				kept = append(kept, stored{row, added})
+				kept = append(kept, stored{known, added})
 			}
 			if saved {
 				return save(ctx, kept[len(kept)-1].row)

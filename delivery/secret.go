@@ -22,6 +22,9 @@ const (
 	secretLength = 32
 	// sealVersion stands in front of each sealed payload, so that a later key or scheme can be told apart.
 	sealVersion = 1
+	// fleetingVersion stands in front of payloads whose key is in the memory of one process and nowhere else: when that has
+	// ended, nobody can read them.
+	fleetingVersion = 2
 	// txnLength is how many characters of the hash a transaction id keeps: 200 bits.
 	txnLength = 40
 )
@@ -31,7 +34,9 @@ const (
 type Secret struct {
 	txn, mark, id []byte
 	seal          cipher.AEAD
-	namespace     string
+	// fleeting is this process's own.
+	fleeting  cipher.AEAD
+	namespace string
 }
 
 // OpenSecret reads the instance secret from a file, which nobody but the owner may read. If there
@@ -86,7 +91,24 @@ func NewSecret(root []byte) (*Secret, error) {
 		}
 		keys[use] = key
 	}
-	block, err := aes.NewCipher(keys["seal"])
+	seal, err := newSeal(keys["seal"])
+	if err != nil {
+		return nil, err
+	}
+	once := make([]byte, sha256.Size)
+	_, _ = rand.Read(once)
+	fleeting, err := newSeal(once)
+	if err != nil {
+		return nil, err
+	}
+	return &Secret{
+		txn: keys["transaction"], mark: keys["marker"], id: keys["message id"], seal: seal, fleeting: fleeting,
+		namespace: "causeway." + hex.EncodeToString(keys["namespace"][:5]),
+	}, nil
+}
+
+func newSeal(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, fmt.Errorf("failed to prepare sealing: %w", err)
 	}
@@ -94,10 +116,7 @@ func NewSecret(root []byte) (*Secret, error) {
 	if err != nil {
 		return nil, fmt.Errorf("failed to prepare sealing: %w", err)
 	}
-	return &Secret{
-		txn: keys["transaction"], mark: keys["marker"], id: keys["message id"], seal: seal,
-		namespace: "causeway." + hex.EncodeToString(keys["namespace"][:5]),
-	}, nil
+	return seal, nil
 }
 
 // markerKey is the name under which Matrix events carry their marker.
@@ -135,10 +154,19 @@ func digest(key []byte, parts []string) []byte {
 
 // lock seals a payload for one row: moved to another, it does not open.
 func (s *Secret) lock(payload []byte, row ...string) []byte {
-	nonce := make([]byte, s.seal.NonceSize())
+	return lock(s.seal, sealVersion, payload, row)
+}
+
+// lockFleeting is lock with the key of this process.
+func (s *Secret) lockFleeting(payload []byte, row ...string) []byte {
+	return lock(s.fleeting, fleetingVersion, payload, row)
+}
+
+func lock(seal cipher.AEAD, version byte, payload []byte, row []string) []byte {
+	nonce := make([]byte, seal.NonceSize())
 	_, _ = rand.Read(nonce)
-	out := append([]byte{sealVersion}, nonce...)
-	return s.seal.Seal(out, nonce, payload, digest(nil, row))
+	out := append([]byte{version}, nonce...)
+	return seal.Seal(out, nonce, payload, digest(nil, row))
 }
 
 // Seal seals what else is kept of messages for one row, as the journal's payloads are sealed; Unseal opens it.
@@ -149,13 +177,23 @@ func (d *Delivery) Unseal(sealed []byte, row ...string) ([]byte, error) {
 	return d.secret.unlock(sealed, row...)
 }
 
-// unlock opens a payload that lock has sealed for the same row.
+// errForgotten is what was sealed with the key of a process that has ended.
+var errForgotten = errors.New("the content was kept in the memory of a process that has ended")
+
+// unlock opens a payload that lock or lockFleeting has sealed for the same row. The error is errForgotten if nobody can open it any more.
 func (s *Secret) unlock(sealed []byte, row ...string) ([]byte, error) {
 	head := 1 + s.seal.NonceSize()
-	if len(sealed) < head || sealed[0] != sealVersion {
+	if len(sealed) < head || sealed[0] != sealVersion && sealed[0] != fleetingVersion {
 		return nil, errors.New("not a sealed payload of a known version")
 	}
-	payload, err := s.seal.Open(nil, sealed[1:head], sealed[head:], digest(nil, row))
+	seal := s.seal
+	if sealed[0] == fleetingVersion {
+		seal = s.fleeting
+	}
+	payload, err := seal.Open(nil, sealed[1:head], sealed[head:], digest(nil, row))
+	if err != nil && sealed[0] == fleetingVersion {
+		return nil, errForgotten
+	}
 	if err != nil {
 		return nil, errors.New("the payload does not open with this instance's secret")
 	}

@@ -16,6 +16,8 @@ type Timing struct {
 	MaxAge time.Duration
 	// Hold is how long an event waits for the message that it changes: 24 h.
 	Hold time.Duration
+	// Ask is how long a message may take that was lost here and asked for again, before something stands in its place: 2 min.
+	Ask time.Duration
 	// Keys is how long a Matrix event waits for its room key in its room's queue: 30 s.
 	Keys time.Duration
 	// Excuse is how long a Matrix event is handled again because the database fails bridgev2; then its author is told: 2 min.
@@ -59,6 +61,7 @@ func (t Timing) withDefaults() Timing {
 	orDuration(&t.Delayed, time.Minute)
 	orDuration(&t.MaxAge, 24*time.Hour)
 	orDuration(&t.Hold, 24*time.Hour)
+	orDuration(&t.Ask, 2*time.Minute)
 	orDuration(&t.Keys, 30*time.Second)
 	orDuration(&t.Excuse, 2*time.Minute)
 	orDuration(&t.Retention, 30*24*time.Hour)

@@ -21,8 +21,8 @@ const (
 // Calls takes what the network announces by push, or when our records are compared with its own. Each function may be nil; none should
 // block. What they are told may come twice, late, or out of order.
 type Calls struct {
-	// OnWake: something waits for the login, or it has to upload keys; it should connect.
-	OnWake func(login network.Address)
+	// OnWake: that many messages wait for the login, or it has to upload keys; it should connect.
+	OnWake func(login network.Address, waiting int)
 	// OnSuspended: the network has suspended the login, until a time if that is not zero.
 	OnSuspended func(login network.Address, reason string, until time.Time)
 	// OnStanding: the network lets the login in again; it should connect.
@@ -119,7 +119,11 @@ func (p *Provider) handle(ctx context.Context, e *database.PushEvent) error {
 			p.Recheck()
 		}
 		if p.env.Calls.OnWake != nil {
-			p.env.Calls.OnWake(login)
+			waiting := 0
+			if e.Type == eventMessageWaiting {
+				waiting = max(1, detail.Count)
+			}
+			p.env.Calls.OnWake(login, waiting)
 		}
 	case eventSuspended:
 		return p.suspended(ctx, login, e, detail)

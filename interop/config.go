@@ -187,6 +187,9 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// IdleAfter is how long after a user's last sign of life their connection ends.
+func (c *Config) IdleAfter() time.Duration { return time.Duration(c.withDefaults().Proxy.IdleAfter) }
+
 // addressLife is how long clients' addresses are remembered, zero where nobody needs them.
 func (c *Config) addressLife() time.Duration {
 	if c.Mode != ModeProxy {

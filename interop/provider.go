@@ -234,6 +234,9 @@ func (p *Provider) lock(ctx context.Context, user string, n network.Network) (fu
 
 func (p *Provider) readTerms() error {
 	p.terms = builtinTerms
+	if p.cfg.Mode == ModeProxy {
+		p.terms += proxyTerms
+	}
 	if p.cfg.Consent.TermsFile == "" {
 		return nil
 	}

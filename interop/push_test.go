@@ -49,7 +49,7 @@ func newPushWorld(t *testing.T) *pushWorld {
 	c := newClock()
 	w := &pushWorld{told: make(chan told, 100), world: &world{clock: c, registry: newRegistry(t, c.now), db: openDatabase(t), dir: t.TempDir()}}
 	w.world.calls = Calls{
-		OnWake: func(login network.Address) { w.told <- told{what: "wake", login: login} },
+		OnWake: func(login network.Address, _ int) { w.told <- told{what: "wake", login: login} },
 		OnSuspended: func(login network.Address, reason string, until time.Time) {
 			w.told <- told{what: "suspended", login: login, reason: reason, until: until}
 		},

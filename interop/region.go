@@ -20,7 +20,7 @@ func (c *Config) byPage() bool { return c.Region.Check == RegionHeader }
 func (p *Provider) RegionByPage() bool { return p.cfg.byPage() }
 
 // RegionLink makes a link to the region page for a consent. It is good for one decision within [RegionLinkLife], which is
-// told to the channel; a new link for the same consent ends it.
+// told to the channel; a decision by another link for the same consent ends it.
 func (p *Provider) RegionLink(consent Consent) (link string, inside <-chan bool) {
 	return p.region.link(consent.ID, consent.User, consent.Network)
 }
@@ -37,6 +37,9 @@ func (p *Provider) RegionLinkOf(ctx context.Context, login network.Address) (str
 	link, _ := p.region.link(row.ConsentID, row.User, row.Network)
 	return link, nil
 }
+
+// ClientAddress is where a user's client is, as far as the region page has seen it lately. In mode client nobody is asked.
+func (p *Provider) ClientAddress(user string) (netip.Addr, bool) { return p.clients.address(user) }
 
 // regionDecided records what the page has found out, and tells whom it concerns. The address is the one of the user's client.
 func (p *Provider) regionDecided(ctx context.Context, ask *regionAsk, inside bool, address netip.Addr) error {

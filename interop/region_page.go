@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"html/template"
+	"maps"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -25,6 +26,8 @@ const (
 	RegionLinkLife = 5 * time.Minute
 	// linkSecret is the length of a link's secret in bytes: nobody guesses 128 bits.
 	linkSecret = 16
+	// maxLinks is how many links one consent may have at a time.
+	maxLinks = 3
 	// maxForm is ample for a form without fields.
 	maxForm = 1 << 10
 )
@@ -67,7 +70,8 @@ func newRegionPage(cfg Config, env Environment, now func() time.Time, log zerolo
 	}
 }
 
-// link makes a link and ends those that are older.
+// link makes a link. A few may be open for one consent, as users may ask for one while another is on its way to them; the first that
+// is used ends them all.
 func (p *regionPage) link(consentID, user string, n network.Network) (string, <-chan bool) {
 	secret := make([]byte, linkSecret)
 	_, _ = rand.Read(secret)
@@ -76,13 +80,30 @@ func (p *regionPage) link(consentID, user string, n network.Network) (string, <-
 	ask := &regionAsk{consentID: consentID, user: user, network: n, until: now.Add(RegionLinkLife), inside: make(chan bool, 1)}
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	for hash, old := range p.asks {
-		if old.consentID == consentID || !now.Before(old.until) {
-			delete(p.asks, hash)
-		}
-	}
+	p.tidy(consentID, now)
 	p.asks[sha256.Sum256([]byte(text))] = ask
 	return p.origin + regionPath + text, ask.inside
+}
+
+// tidy forgets links that are too old, and of a consent the oldest if it has too many; the mutex is held.
+func (p *regionPage) tidy(consentID string, now time.Time) {
+	var count int
+	var oldest [sha256.Size]byte
+	for hash, ask := range p.asks {
+		if !now.Before(ask.until) {
+			delete(p.asks, hash)
+			continue
+		}
+		if ask.consentID != consentID {
+			continue
+		}
+		if count++; count == 1 || ask.until.Before(p.asks[oldest].until) {
+			oldest = hash
+		}
+	}
+	if count >= maxLinks {
+		delete(p.asks, oldest)
+	}
 }
 
 // find is what a secret stands for, nil if it is good for nothing. Used says that it is good for nothing any more.
@@ -95,7 +116,7 @@ func (p *regionPage) find(secret string, used bool) *regionAsk {
 		return nil
 	}
 	if used {
-		delete(p.asks, hash)
+		maps.DeleteFunc(p.asks, func(_ [sha256.Size]byte, other *regionAsk) bool { return other.consentID == ask.consentID })
 	}
 	return ask
 }

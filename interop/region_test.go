@@ -134,16 +134,24 @@ func TestRegionPageRefuses(t *testing.T) {
 	require.Equal(t, 404, w.visit(http.MethodPost, link+"x", proxyIP, "DE").Code)
 	require.Equal(t, 404, w.visit(http.MethodPost, "https://bridge.example.eu/interop/region/", proxyIP, "DE").Code)
 
-	again, inside2 := w.RegionLink(consent)
-	require.Equal(t, 404, w.visit(http.MethodPost, link, proxyIP, "DE").Code, "a new link ends the old one")
+	w.clock.advance(time.Second)
+	second, inside2 := w.RegionLink(consent)
+	require.Equal(t, 200, w.visit(http.MethodGet, link, proxyIP, "DE").Code, "a user may have two on the way")
+	w.clock.advance(time.Second)
+	w.RegionLink(consent)
+	w.RegionLink(consent)
+	require.Equal(t, 404, w.visit(http.MethodPost, link, proxyIP, "DE").Code, "but not any number")
 	w.clock.advance(RegionLinkLife)
-	require.Equal(t, 404, w.visit(http.MethodPost, again, proxyIP, "DE").Code, "its time is over")
+	require.Equal(t, 404, w.visit(http.MethodPost, second, proxyIP, "DE").Code, "its time is over")
+	require.Empty(t, inside)
 	require.Empty(t, inside2)
 
 	// none of this was a reason not to be asked properly
+	other, _ := w.RegionLink(consent)
 	link, inside = w.RegionLink(consent)
 	require.Equal(t, 200, w.visit(http.MethodPost, link, proxyIP, "US").Code)
 	require.False(t, <-inside)
+	require.Equal(t, 404, w.visit(http.MethodPost, other, proxyIP, "DE").Code, "one decision ends all links")
 	_, err := w.Enlist(t.Context(), Applicant{User: annaID, Network: wa, Keys: testKeys(1), Sign: sign, ConsentID: consent.ID})
 	require.ErrorIs(t, err, network.ErrRegion)
 }

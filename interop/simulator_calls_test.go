@@ -98,7 +98,7 @@ func TestWaitingMessagesWake(t *testing.T) {
 	net := meta.Start(t, meta.Profile(meta.Timing), meta.PushDelays(20*time.Millisecond), meta.PushRetry(10*time.Millisecond))
 	woken := make(chan network.Address, 100)
 	provider, db := startProvider(t, net, func(_ *interop.Config, env *interop.Environment) {
-		env.Calls.OnWake = func(login network.Address) { woken <- login }
+		env.Calls.OnWake = func(login network.Address, _ int) { woken <- login }
 	})
 	anna := enlist(t, provider, "@anna:example.eu")
 	for _, how := range []string{"signature", "timestamp", "replay", "unknown_account"} {

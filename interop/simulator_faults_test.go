@@ -62,7 +62,7 @@ func TestPushForAThousandAccounts(t *testing.T) {
 	net := meta.Start(t, meta.Profile(meta.Calm))
 	woken := make(chan network.Address, 2*count)
 	provider, db := startProvider(t, net, func(_ *interop.Config, env *interop.Environment) {
-		env.Calls.OnWake = func(login network.Address) { woken <- login }
+		env.Calls.OnWake = func(login network.Address, _ int) { woken <- login }
 	})
 	var events []meta.PushEvent
 	want := make(map[network.Address]bool)

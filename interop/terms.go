@@ -16,3 +16,8 @@ What is missing. Disappearing messages and status do not exist here. On WhatsApp
 Where. Third-party chats are available only to people in the European Economic Area, and only with people who have a number of that region. You will be asked for your country, and must say so if you move away.
 
 Leaving. You may stop at any time by logging out. That ends the chats in both directions; what was written stays readable in your rooms. The record of your consent is kept for as long as the law and the agreement with {network} ask for it.`
+
+// proxyTerms follow the built-in terms in [ModeProxy].
+const proxyTerms = `
+
+Connection. The bridge is connected to {network} only while you are active in Matrix, and tells {network} the internet address of your client, which you let the bridge see on a page of this server. Messages are not stored on the way: one that is under way while the bridge stops can be lost, and then your room says so.`

@@ -70,6 +70,15 @@ type Waker interface {
 	Wake()
 }
 
+// Asker is a client that can ask for a message again whose content was lost on this side.
+type Asker interface {
+	// Ready says nothing while messages can be asked for, and [ErrNotConnected] otherwise.
+	Ready() error
+	// AskAgain asks the sender of a message that came at a time to send it again; it then comes like a new one. The error is
+	// [ErrNotConnected] while nobody can be asked, and nil also if the message was asked for too often.
+	AskAgain(ctx context.Context, id MessageID, came time.Time) error
+}
+
 // MediaSource is a client that opens files which came in earlier, from what was kept of them.
 type MediaSource interface {
 	// OpenMedia reads the plaintext of the file that a [Media.Reference] stands for, as [Media.Open] does.

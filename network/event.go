@@ -63,6 +63,9 @@ const (
 	Connected ConnectionState = "connected"
 	// Interrupted: the connection broke; the client reconnects by itself.
 	Interrupted ConnectionState = "interrupted"
+	// Resting: there is no connection, on purpose: it is made when the login's user is there. Err is nil unless something
+	// else is wanted before.
+	Resting ConnectionState = "resting"
 	// Refused: the network turned the login away and trying again will not help
 	// before Err is mended; the client does not reconnect by itself.
 	Refused ConnectionState = "refused"

@@ -3,7 +3,6 @@ package wire
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -34,8 +33,8 @@ type Login struct {
 	// Withhold says whether a person is not to see that their messages arrived, as while the user has not
 	// accepted the chat; nil withholds nothing. See also [Account.MarkDelivered].
 	Withhold func(ctx context.Context, person network.Address) bool
-	// Headers are added to the websocket's request.
-	Headers http.Header
+	// Behalf says for whose client a connection stands in, for each that is made; nil: the account is its user's client itself.
+	Behalf func() (Behalf, error)
 	// Handler takes everything that happens, one at a time.
 	Handler network.Handler
 	Log     zerolog.Logger
@@ -101,7 +100,7 @@ func NewAccount(login Login, service Service) *Account {
 		URL:          login.ChatURL,
 		Token:        login.Token,
 		ReadReceipts: login.ReadReceipts,
-		Headers:      login.Headers,
+		Behalf:       login.Behalf,
 		Withhold:     a.withholds,
 		Franking:     service.Franking,
 		Receiver:     receiver{a},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.mau.fi/whatsmeow/types"
 
@@ -67,6 +68,20 @@ func (a *Account) Reread(_ context.Context, msg network.Message) network.Message
 		msg.Content, msg.ReplyTo = a.openable(content), replyTo
 	}
 	return msg
+}
+
+var _ network.Asker = (*Account)(nil)
+
+// Ready implements [network.Asker].
+func (a *Account) Ready() error { return a.client.Ready() }
+
+// AskAgain implements [network.Asker].
+func (a *Account) AskAgain(ctx context.Context, id network.MessageID, came time.Time) error {
+	from, err := a.peer(id.Conversation)
+	if err != nil {
+		return err
+	}
+	return a.client.AskAgain(ctx, from, id.ID, came)
 }
 
 // notContent keeps an error of the handler from being taken for a refusal of content.

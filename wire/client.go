@@ -37,7 +37,8 @@ type Config struct {
 	// Token makes a fresh connect token for each connection.
 	Token        func(ctx context.Context) (string, error)
 	ReadReceipts bool
-	Headers      http.Header
+	// Behalf is nil unless connections stand in for a client elsewhere.
+	Behalf func() (Behalf, error)
 	// Withhold says whether a sender is not to see that their messages arrived; nil withholds nothing.
 	Withhold func(ctx context.Context, from types.JID) bool
 	// Franking makes the tag that goes beside a message, from its plaintext; nil is no tag. Messages with

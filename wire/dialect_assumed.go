@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -48,16 +49,23 @@ func loginPayload(account uint64, product Product, token string, readReceipts bo
 	}
 }
 
-// upgradeHeaders are the headers of the websocket's request: ours, and the mode of
-// connection where they do not name one (docs/protocol.md#upgrade-headers).
-func upgradeHeaders(ours http.Header) http.Header {
-	headers := ours.Clone()
-	if headers == nil {
-		headers = make(http.Header)
+// Behalf is the client that a connection stands in for: its address, and since when it is there.
+type Behalf struct {
+	Address netip.Addr
+	Since   time.Time
+}
+
+// upgradeHeaders are the headers of the websocket's request (docs/protocol.md#upgrade-headers); behalf is nil if the connection
+// stands in for nobody.
+func upgradeHeaders(behalf *Behalf) http.Header {
+	headers := make(http.Header)
+	if behalf == nil {
+		headers.Set("X-Interop-Mode", "client") // assumed: U5
+		return headers
 	}
-	if headers.Get("X-Interop-Mode") == "" { // assumed: U5
-		headers.Set("X-Interop-Mode", "client")
-	}
+	headers.Set("X-Interop-Mode", "proxy")                                            // assumed: U5
+	headers.Set("X-Interop-Client-IP", behalf.Address.String())                       // assumed: U5
+	headers.Set("X-Interop-Client-Since", strconv.FormatInt(behalf.Since.Unix(), 10)) // assumed: U5
 	return headers
 }
 

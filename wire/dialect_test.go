@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -123,9 +124,11 @@ func TestReceiptStanza(t *testing.T) {
 }
 
 func TestUpgradeHeaders(t *testing.T) {
-	require.Equal(t, "client", upgradeHeaders(nil).Get("X-Interop-Mode"))
-	ours := http.Header{"X-Interop-Mode": {"proxy"}}
-	require.Equal(t, "proxy", upgradeHeaders(ours).Get("X-Interop-Mode"))
+	require.Equal(t, http.Header{"X-Interop-Mode": {"client"}}, upgradeHeaders(nil))
+	behalf := Behalf{Address: netip.MustParseAddr("203.0.113.7"), Since: time.Unix(1_790_000_000, 5)}
+	require.Equal(t, http.Header{
+		"X-Interop-Mode": {"proxy"}, "X-Interop-Client-Ip": {"203.0.113.7"}, "X-Interop-Client-Since": {"1790000000"},
+	}, upgradeHeaders(&behalf))
 }
 
 func TestUpgradeFailures(t *testing.T) {

@@ -114,6 +114,10 @@ func (c *Client) serve(ctx context.Context) (loggedIn bool, err error) {
 
 // dial opens the websocket and shakes hands; it ends early with ctx.
 func (c *Client) dial(ctx context.Context) (*link, error) {
+	behalf, err := c.behalf()
+	if err != nil {
+		return nil, err
+	}
 	token, err := c.cfg.Token(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("failed to get a connect token: %w", err)
@@ -136,8 +140,20 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 	if c.cfg.URL != "" {
 		l.socket.URL = c.cfg.URL
 	}
-	maps.Copy(l.socket.HTTPHeaders, upgradeHeaders(c.cfg.Headers))
+	maps.Copy(l.socket.HTTPHeaders, upgradeHeaders(behalf))
 	return l, l.connect(ctx)
+}
+
+// behalf is whom the next connection stands in for, nil if nobody.
+func (c *Client) behalf() (*Behalf, error) {
+	if c.cfg.Behalf == nil {
+		return nil, nil
+	}
+	behalf, err := c.cfg.Behalf()
+	if err != nil {
+		return nil, fmt.Errorf("failed to stand in for a client: %w", err)
+	}
+	return &behalf, nil
 }
 
 // connect opens the socket. The connection outlives ctx by a moment, to be closed

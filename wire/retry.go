@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"go.mau.fi/libsignal/ecc"
 	"go.mau.fi/libsignal/keys/prekey"
@@ -27,10 +29,24 @@ const (
 
 // askAgain sends a retry receipt for a message that could not be opened.
 func (l *link) askAgain(ctx context.Context, node, envelope *waBinary.Node, in Incoming) error {
-	key := in.From.String() + "/" + in.ID
-	asked, _ := l.owner.retries.get(key)
 	// After a restart only the message itself knows how often it was asked for.
-	asked = max(asked, envelope.AttrGetter().OptionalInt("count"))
+	return l.askFor(ctx, in.From, in.ID, node.Attrs["t"], envelope.AttrGetter().OptionalInt("count"))
+}
+
+// AskAgain asks for a message that was opened here once and is lost.
+func (c *Client) AskAgain(ctx context.Context, from types.JID, id string, came time.Time) error {
+	l, err := c.current()
+	if err != nil {
+		return err
+	}
+	return l.askFor(ctx, from, id, strconv.FormatInt(came.Unix(), 10), 0)
+}
+
+// askFor asks for a message that came at t; known is how often it was asked for as far as its sender has said.
+func (l *link) askFor(ctx context.Context, from types.JID, id string, t any, known int) error {
+	key := from.String() + "/" + id
+	asked, _ := l.owner.retries.get(key)
+	asked = max(asked, known)
 	if asked >= mostRetries {
 		return nil
 	}
@@ -38,7 +54,7 @@ func (l *link) askAgain(ctx context.Context, node, envelope *waBinary.Node, in I
 	l.owner.retries.put(key, asked)
 	registration := binary.BigEndian.AppendUint32(nil, l.owner.cfg.Keys.registrationID)
 	content := []waBinary.Node{
-		{Tag: "retry", Attrs: waBinary.Attrs{"count": asked, "id": in.ID, "t": node.Attrs["t"], "v": 1}},
+		{Tag: "retry", Attrs: waBinary.Attrs{"count": asked, "id": id, "t": t, "v": 1}},
 		{Tag: "registration", Content: registration},
 	}
 	if asked >= keysFromRetry {
@@ -54,7 +70,7 @@ func (l *link) askAgain(ctx context.Context, node, envelope *waBinary.Node, in I
 		}})
 	}
 	err := l.inside.SendNode(ctx, waBinary.Node{
-		Tag: "receipt", Attrs: waBinary.Attrs{"id": in.ID, "to": in.From, "type": "retry"}, Content: content,
+		Tag: "receipt", Attrs: waBinary.Attrs{"id": id, "to": from, "type": "retry"}, Content: content,
 	})
 	if err != nil {
 		return fmt.Errorf("failed to ask for a message again: %w", err)

@@ -98,7 +98,7 @@ func (a *admin) drop(r *http.Request) (any, error) {
 	}{How: dropClose}
 	if err := readAdmin(r, &body); err != nil {
 		return nil, err
-	} else if !slices.Contains([]string{dropClose, dropReset, dropSilence, drop503, drop515, dropReplaced, dropRemoved}, body.How) {
+	} else if !slices.Contains([]string{dropClose, dropReset, dropSilence, drop503, drop515, dropReplaced, dropRemoved, dropClientClosed}, body.How) {
 		return nil, fmt.Errorf("unknown way to drop a connection: %q", body.How)
 	}
 	id, err := pathNumber(r)

@@ -3,6 +3,7 @@ package meta
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -173,8 +174,34 @@ func TestUpgradeHeaders(t *testing.T) {
 		require.ErrorContains(t, anna.dial(), status)
 	}
 	anna.header.Set(headerClientIP, "203.0.113.7")
+	for _, wrong := range []string{"", "yesterday", strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10)} {
+		anna.header.Set(headerSince, wrong)
+		require.ErrorContains(t, anna.dial(), "400")
+	}
+	anna.header.Set(headerSince, since)
 	require.Equal(t, "success", anna.login().Tag)
 	require.Equal(t, modeProxy, w.Connections()[0].Mode)
+	require.Equal(t, "203.0.113.7", w.Connections()[0].ClientIP)
+	require.Equal(t, since, strconv.FormatInt(w.Connections()[0].ClientSince.Unix(), 10))
+}
+
+// A proxy must not outlast the client that it stands in for.
+func TestProxyHoldsOn(t *testing.T) {
+	w := newWorld(t, ProxyLimit(50*time.Millisecond))
+	anna, bob := w.enlisted("anna"), w.enlisted("bob")
+	bob.online()
+	anna.header = http.Header{headerMode: {modeProxy}}
+	anna.header.Set(headerClientIP, "203.0.113.7")
+	anna.header.Set(headerSince, strconv.FormatInt(time.Now().Unix(), 10))
+	anna.online()
+	w.ExpectFinding("proxy-connection-held")
+	held := func() bool {
+		return slices.ContainsFunc(w.Findings(), func(f Finding) bool { return f.Kind == "proxy-connection-held" })
+	}
+	require.Equal(t, 1, w.DropConnections(bob.text(), dropClientClosed), "a client of its own has nobody to stand in for")
+	require.Equal(t, 1, w.DropConnections(anna.text(), dropClientClosed))
+	require.Eventually(t, held, 10*time.Second, time.Millisecond)
+	require.Len(t, w.Findings(), 1)
 }
 
 func TestKeyUpload(t *testing.T) {

@@ -64,7 +64,7 @@ func (n *Network) chatHandler() http.Handler {
 }
 
 func (n *Network) serveChat(w http.ResponseWriter, r *http.Request) {
-	if status := checkUpgrade(r.Header); status != 0 {
+	if status := checkUpgrade(r.Header, n.now()); status != 0 {
 		n.finding("upgrade-refused", fmt.Sprintf("chat upgrade answered %d", status))
 		http.Error(w, http.StatusText(status), status)
 		return

@@ -17,8 +17,11 @@ type ConnInfo struct {
 	JID     string `json:"jid,omitempty"`
 	Account string `json:"account,omitempty"`
 	// Mode is client or proxy, as the upgrade said.
-	Mode  string    `json:"mode"`
-	Since time.Time `json:"since"`
+	Mode string `json:"mode"`
+	// ClientIP and ClientSince are whom a connection of mode proxy stands in for, as the upgrade said.
+	ClientIP    string     `json:"client_ip,omitempty"`
+	ClientSince *time.Time `json:"client_since,omitempty"`
+	Since       time.Time  `json:"since"`
 	// Active is set once the client asked for its stanzas.
 	Active bool `json:"active"`
 }
@@ -33,6 +36,8 @@ const (
 	drop515      = "515"
 	dropReplaced = "replaced"
 	dropRemoved  = "device_removed"
+	// dropClientClosed ends nothing: the client that the connection stands in for is closed, and it is the proxy's to end it.
+	dropClientClosed = "client_closed"
 )
 
 // track numbers a new connection; false if the network is closing.
@@ -92,6 +97,10 @@ func (n *Network) Connections() []ConnInfo {
 			continue
 		}
 		info := ConnInfo{ID: c.id, Mode: c.mode, Since: c.since}
+		if c.mode == modeProxy {
+			at := clientSince(c.header)
+			info.ClientIP, info.ClientSince = c.header.Get(headerClientIP), &at
+		}
 		if d := c.device; d != nil {
 			info.JID, info.Account, info.Active = d.text(), d.jid.User, d.active
 		}
@@ -103,7 +112,8 @@ func (n *Network) Connections() []ConnInfo {
 
 // DropConnections ends the connections of an account (any name that it answers to; empty
 // means everyone's): close, reset, silence (stays open and answers nothing), deaf (stays open, brings what it has to
-// bring, and takes nothing in), 503, 515, replaced or device_removed. It says how many there were.
+// bring, and takes nothing in), 503, 515, replaced or device_removed. client_closed tells that the client is closed for which a
+// connection stands in, and finds fault with a proxy that holds on. It says how many there were.
 func (n *Network) DropConnections(account, how string) int {
 	n.mu.Lock()
 	var victims []*connection
@@ -135,6 +145,8 @@ func (c *connection) drop(how string) {
 		c.mu.Lock()
 		c.deaf = true
 		c.mu.Unlock()
+	case dropClientClosed:
+		c.clientClosed()
 	case drop503, drop515:
 		c.finish(binary.Node{Tag: "stream:error", Attrs: binary.Attrs{"code": how}})
 	case dropReplaced:
@@ -145,6 +157,17 @@ func (c *connection) drop(how string) {
 		c.n.detach(c)
 		c.close()
 	}
+}
+
+// clientClosed gives a proxy its time to end the connection (docs/protocol.md#contract).
+func (c *connection) clientClosed() {
+	if c.mode != modeProxy {
+		return
+	}
+	timer := time.AfterFunc(c.n.cfg.proxyLimit, func() {
+		c.n.finding("proxy-connection-held", fmt.Sprintf("connection #%d is still there %s after its client was closed", c.id, c.n.cfg.proxyLimit))
+	})
+	context.AfterFunc(c.ctx, func() { timer.Stop() })
 }
 
 func conflict(code, kind string) binary.Node {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"time"
 
 	"go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/proto/waWa6"
@@ -26,7 +27,7 @@ const clientRevision = 1_999_999_999
 const outsideEEA = "198.51.100.0/24"
 
 // checkUpgrade judges the headers of an upgrade: the status to refuse with, 0 if they are in order. assumed: U5
-func checkUpgrade(header http.Header) int {
+func checkUpgrade(header http.Header, now time.Time) int {
 	switch header.Get(headerMode) {
 	case "", modeClient:
 		return 0
@@ -38,13 +39,19 @@ func checkUpgrade(header http.Header) int {
 	if err != nil || address.IsPrivate() || address.IsLoopback() || address.IsLinkLocalUnicast() || address.IsUnspecified() {
 		return http.StatusBadRequest
 	}
-	if _, err := strconv.ParseInt(header.Get(headerSince), 10, 64); err != nil {
+	if _, err := strconv.ParseInt(header.Get(headerSince), 10, 64); err != nil || clientSince(header).After(now.Add(clockSkew)) {
 		return http.StatusBadRequest
 	}
 	if netip.MustParsePrefix(outsideEEA).Contains(address) {
 		return http.StatusUnavailableForLegalReasons
 	}
 	return 0
+}
+
+// clientSince is since when the client of a connection of mode proxy is there. assumed: U5
+func clientSince(header http.Header) time.Time {
+	seconds, _ := strconv.ParseInt(header.Get(headerSince), 10, 64)
+	return time.Unix(seconds, 0)
 }
 
 // interopLogin is what an interop client's payload says. assumed: U4

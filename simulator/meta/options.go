@@ -30,6 +30,7 @@ type options struct {
 	maxUnacknowledged, burstLength int
 	pushDelays                     []time.Duration
 	pushRetry                      time.Duration
+	proxyLimit                     time.Duration
 }
 
 func defaults() options {
@@ -52,6 +53,7 @@ func defaults() options {
 		burstLength:       100,
 		pushDelays:        []time.Duration{time.Second, 30 * time.Second, 5 * time.Minute},
 		pushRetry:         time.Second,
+		proxyLimit:        90 * time.Second,
 	}
 }
 
@@ -110,6 +112,10 @@ func LookupRate(perMinute, perDay int) Option {
 // CloseDelay is how long the network keeps a connection open after it has refused or
 // ended it, 2 s by default: clients drop a stanza that is followed at once by a close.
 func CloseDelay(d time.Duration) Option { return func(o *options) { o.closeDelay = d } }
+
+// ProxyLimit is how long a connection of mode proxy may outlast its client, 90 s by default: a minute without a sign of life,
+// and time to end it.
+func ProxyLimit(d time.Duration) Option { return func(o *options) { o.proxyLimit = d } }
 
 // checkLoopback refuses every listen address that is not 127.0.0.1 or ::1.
 func checkLoopback(address string) error {
