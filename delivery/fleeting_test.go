@@ -240,6 +240,7 @@ func TestSignsOfLife(t *testing.T) {
 			"a message":         {pushed("$1", "$2"), "@alice:hs"},
 			"the bot's own":     {strings.ReplaceAll(pushed("$3"), "@alice:hs", "@bot:hs"), ""},
 			"for them":          {strings.ReplaceAll(pushed("$4"), `"msgtype"`, `"fi.mau.double_puppet_source":"causeway","msgtype"`), ""},
+			"an old one":        {strings.ReplaceAll(pushed("$6"), `"sender"`, `"origin_server_ts":1700000000000,"sender"`), ""},
 			"state":             {strings.ReplaceAll(pushed("$5"), `"sender"`, `"state_key":"@alice:hs","sender"`), ""},
 			"typing":            {`{"ephemeral":[{"type":"m.typing","room_id":"!r:hs","content":{"user_ids":["@bob:hs","@alice:hs"]}}]}`, "@alice:hs @bob:hs"},
 			"no longer typing":  {`{"ephemeral":[{"type":"m.typing","room_id":"!r:hs","content":{"user_ids":[]}}]}`, ""},

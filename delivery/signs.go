@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"maunium.net/go/mautrix/appservice"
 	"maunium.net/go/mautrix/event"
@@ -20,7 +21,7 @@ func (f *front) noteSigns(txn transactionBody) {
 	}
 	var there []id.UserID
 	for _, raw := range txn.Events {
-		there = append(there, author(raw)...)
+		there = append(there, author(raw, f.d.now())...)
 	}
 	for _, raw := range slices.Concat(txn.Ephemeral, txn.OldEphemeral) {
 		there = append(there, watchers(raw)...)
@@ -33,14 +34,22 @@ func (f *front) noteSigns(txn transactionBody) {
 	}
 }
 
-// author is who wrote an event, nobody if it is state or the bridge wrote it for them.
-func author(raw json.RawMessage) []id.UserID {
+// freshSign is how old an event may be that shows somebody to be there: what a homeserver has kept while we were away shows
+// nothing. It leaves room for clocks that differ.
+const freshSign = 2 * time.Minute
+
+// author is who wrote an event, nobody if it is old, or state, or the bridge wrote it for them.
+func author(raw json.RawMessage, now time.Time) []id.UserID {
 	var head struct {
 		Sender   id.UserID                  `json:"sender"`
 		StateKey *string                    `json:"state_key"`
 		Content  map[string]json.RawMessage `json:"content"`
+		SentAt   int64                      `json:"origin_server_ts"`
 	}
 	if json.Unmarshal(raw, &head) != nil || head.Sender == "" || head.StateKey != nil || head.Content[appservice.DoublePuppetKey] != nil {
+		return nil
+	}
+	if head.SentAt != 0 && now.Sub(fromMillis(head.SentAt)) > freshSign {
 		return nil
 	}
 	return []id.UserID{head.Sender}
