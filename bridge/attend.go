@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -50,6 +51,22 @@ type attendance struct {
 
 // standsIn says whether the bridge stands in for its users' clients.
 func (c *Connector) standsIn() bool { return c.config.Interop.Mode == interop.ModeProxy }
+
+// checkTemporary refuses mode proxy where files would lie on a disk while they are converted or uploaded, if only for a moment.
+func (c *Connector) checkTemporary(folder string) error {
+	if !c.standsIn() {
+		return nil
+	}
+	is, err := inMemory(folder)
+	if err == nil && !is {
+		err = fmt.Errorf("%s is on a disk", folder)
+	}
+	if err != nil {
+		return fmt.Errorf("network.interop.mode: proxy must keep nothing of messages, and their files pass through the folder for "+
+			"temporary files: %w; set the environment variable TMPDIR to a folder in memory, such as /dev/shm, or use client", err)
+	}
+	return nil
+}
 
 // follows says whether the login is connected only while its user is there. Linked accounts are devices of their own.
 func (c *Client) follows() bool { return c.connector.standsIn() && !c.linked() }

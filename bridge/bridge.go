@@ -10,6 +10,7 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -121,6 +122,9 @@ func (c *Connector) Start(ctx context.Context) error {
 	err := c.db.Upgrade(ctx)
 	if err != nil {
 		return bridgev2.DBUpgradeError{Section: "causeway", Err: err}
+	}
+	if err = c.checkTemporary(os.TempDir()); err != nil {
+		return err
 	}
 	c.converter, err = convert.Find(c.config.Media.FFmpeg)
 	if err != nil {

@@ -122,6 +122,8 @@ type settings struct {
 	side    side
 	network []meta.Option
 	edit    func(stage.Config)
+	// environment are variables that the bridge gets.
+	environment []string
 	// issuer is where the network fetches our keys, when that is not the bridge itself.
 	issuer func(bridge string) string
 }
@@ -175,6 +177,10 @@ func withConfig(edit func(stage.Config)) func(*settings) {
 	return func(s *settings) { s.edit = edit }
 }
 
+func withEnvironment(variables ...string) func(*settings) {
+	return func(s *settings) { s.environment = append(s.environment, variables...) }
+}
+
 // newHouse starts a homeserver with a bridge and makes it a provider of the network.
 func (w *world) newHouse(path string, number int, set settings) *house {
 	w.t.Helper()
@@ -201,7 +207,7 @@ func (w *world) newHouse(path string, number int, set settings) *house {
 		}
 	}
 	h.stage, err = stage.Open(w.ctx, stage.Options{
-		Binary: path, Dir: w.t.TempDir(), ProviderURL: provider, Issuer: issuer, Edit: edit, Log: func(line string) { w.t.Log(line) },
+		Binary: path, Dir: w.t.TempDir(), ProviderURL: provider, Issuer: issuer, Edit: edit, Environment: set.environment, Log: func(line string) { w.t.Log(line) },
 		Network: stage.Network{
 			ChatHost: w.net.ChatAddr(), Root: w.net.Root(), ChatURL: w.net.ChatURL(),
 			EnlistmentURL: w.net.EnlistmentURL(), MetaIssuer: w.net.MetaIssuer(), Integrator: number,

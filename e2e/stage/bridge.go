@@ -33,8 +33,9 @@ type Bridge struct {
 	// Dir holds its files.
 	Dir string
 
-	binary  string
-	process *child.Process
+	binary      string
+	environment []string
+	process     *child.Process
 }
 
 // configPath and registrationPath are the program's own default names.
@@ -117,7 +118,7 @@ func (b *Bridge) launch(environment, arguments []string) (*child.Process, error)
 	if !homeserver.Complete() {
 		arguments = append([]string{"--ignore-unsupported-server"}, arguments...)
 	}
-	return child.StartWith(environment, b.Dir, "bridge", b.binary, arguments...)
+	return child.StartWith(append(b.environment, environment...), b.Dir, "bridge", b.binary, arguments...)
 }
 
 // Ready says whether a launched bridge has come up. It reads the log and not the bridge's own ready page,

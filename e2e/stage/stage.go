@@ -38,6 +38,8 @@ type Options struct {
 	Dir string
 	// Network is the simulated network; the zero value leaves the agreement section empty.
 	Network Network
+	// Environment are variables ("NAME=value") that the bridge gets in addition.
+	Environment []string
 	// Edit changes the bridge's configuration further; may be nil.
 	Edit func(Config)
 	// HomeserverPort is the homeserver's port, 0 for a free one.
@@ -97,7 +99,7 @@ func Furnish(ctx context.Context, options Options, homeserverURL string) (*Stage
 	}
 	puppets := puppetRegistration()
 	stage := &Stage{
-		Bridge:      &Bridge{URL: fmt.Sprintf("http://127.0.0.1:%d", bridgePort), Dir: options.Dir, binary: options.Binary},
+		Bridge:      &Bridge{URL: fmt.Sprintf("http://127.0.0.1:%d", bridgePort), Dir: options.Dir, binary: options.Binary, environment: options.Environment},
 		puppetToken: puppets.AppToken, puppetPath: filepath.Join(options.Dir, "doublepuppet.yaml"),
 	}
 	stage.registration, err = stage.Bridge.configure(ctx, func(config Config) {
