@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -163,7 +162,7 @@ func (c *Client) behalf() (wire.Behalf, error) {
 // callHome tells a user who is away that messages wait; their homeserver tells their client.
 func (c *Client) callHome(waiting int) {
 	c.mutex.Lock()
-	tell := waiting > 0 && !c.attendance.told && !errors.Is(c.state.Err, network.ErrRegion)
+	tell := waiting > 0 && !c.attendance.told && c.state.State != network.Refused
 	c.attendance.told = c.attendance.told || tell
 	c.mutex.Unlock()
 	if tell {

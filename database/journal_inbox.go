@@ -70,6 +70,8 @@ const (
 	dropAskedQuery = `DELETE FROM cw_inbox WHERE bridge_id = $1 AND seq = $2 AND EXISTS (SELECT 1 FROM cw_inbox other
 		WHERE other.bridge_id = $1 AND other.login_id = $3 AND other.chat_id = $4 AND other.sender_id = $5 AND other.remote_id = $6
 		AND other.kind = $7 AND other.seq <> $2)`
+	dropPlaceQuery = `DELETE FROM cw_inbox WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND sender_id = $4 AND remote_id = $5
+		AND kind = $6 AND state = 'held'`
 	askedInboxQuery = `UPDATE cw_inbox SET kind = $3, target_id = $4, payload = $5, state = 'held', hold_until = $6
 		WHERE bridge_id = $1 AND seq = $2`
 	countHeldQuery        = `SELECT COUNT(*) FROM cw_inbox WHERE bridge_id = $1 AND state = 'held'`
@@ -174,6 +176,11 @@ func (j *Journal) ForgetInbox(ctx context.Context, r InboxRow) (bool, error) {
 	}
 	_, err = j.db.Exec(ctx, askedInboxQuery, j.bridgeID, r.Seq, r.Kind, r.Target, r.Payload, r.HoldUntil)
 	return err == nil, err
+}
+
+// DropAsked deletes the held row of a kind that keeps the place of a message which has come. It returns false if there is none.
+func (j *Journal) DropAsked(ctx context.Context, r InboxRow, kind string) (bool, error) {
+	return changed(j.db.Exec(ctx, dropPlaceQuery, j.bridgeID, r.Login, r.Chat, r.Sender, r.RemoteID, kind))
 }
 
 // CountHeld counts the rows that wait for a message.

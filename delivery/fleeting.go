@@ -149,7 +149,7 @@ func (in *Inbox) asker(ctx context.Context, row *database.InboxRow) (network.Ask
 func (in *Inbox) recheckAsked(ctx context.Context, lane *inboxLane, row *database.InboxRow, event network.Event) (v verdict, ok bool) {
 	if _, asked := in.asked.LoadAndDelete(askedKey(row)); asked {
 		lane.doubt.open = true
-		return verdict{}, true
+		return in.dropHeld(ctx, row)
 	}
 	message, isMessage := event.(network.MessageEvent)
 	if !isMessage || row.Kind != kindUndecryptable || row.HoldUntil == 0 {
@@ -163,6 +163,27 @@ func (in *Inbox) recheckAsked(ctx context.Context, lane *inboxLane, row *databas
 		err = asker.AskAgain(ctx, message.Message.ID, message.Message.Time)
 	}
 	return verdict{wait: in.lull(lane)}, err == nil
+}
+
+// dropHeld forgets the row that has kept the place of a message which has come.
+func (in *Inbox) dropHeld(ctx context.Context, row *database.InboxRow) (v verdict, ok bool) {
+	if row.Kind == kindUndecryptable {
+		return verdict{}, true // that row itself, whose time is over
+	}
+	var dropped bool
+	err := in.d.writer.do(ctx, func(ctx context.Context) (err error) {
+		dropped, err = in.d.journal.DropAsked(ctx, *row, kindUndecryptable)
+		return err
+	})
+	if err != nil {
+		in.asked.Store(askedKey(row), true)
+		return verdict{wait: in.d.timing.RetryFirst}, false
+	}
+	if dropped {
+		in.held.Add(-1)
+		in.count(row.Login, -1)
+	}
+	return verdict{}, true
 }
 
 // askedKey names a message whatever it turns out to be.
