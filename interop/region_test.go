@@ -45,7 +45,7 @@ func newRegionWorld(t *testing.T, changes ...func(*Config)) *regionWorld {
 		Title: "title", Ask: "ask {user} {network}", Kept: "kept", Button: "button", Inside: "inside {network}", Outside: "outside",
 		Unknown: "unknown", NoAddress: "no address", Gone: "gone", Untrusted: "untrusted",
 	}
-	w.start(t, append([]func(*Config){withPage}, changes...)...)
+	w.startSettled(t, append([]func(*Config){withPage}, changes...)...)
 	return w
 }
 
@@ -245,7 +245,7 @@ func TestRegionOfOldAccounts(t *testing.T) {
 	w := newRegionWorld(t, func(c *Config) { c.Region.Check = RegionAttest })
 	anna := w.enlisted(t, annaID)
 	w.Stop()
-	w.start(t, withPage)
+	w.startSettled(t, withPage)
 	_, err := w.ConnectToken(t.Context(), anna.Address, [32]byte{1})
 	require.NoError(t, err)
 	require.Contains(t, w.hears(t), "due")
