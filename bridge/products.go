@@ -85,6 +85,9 @@ func (c *Connector) openLinks(ctx context.Context) (err error) {
 	return nil
 }
 
+// publishTimeout bounds the publishing of a key before a connection, which is made without it otherwise.
+const publishTimeout = 20 * time.Second
+
 // openInterop opens third-party accounts, of which the networks need the same things.
 func openInterop(account func(wire.Login) network.Client) opener {
 	return func(ctx context.Context, c *Client) (network.Client, error) {
@@ -107,6 +110,11 @@ func openInterop(account func(wire.Login) network.Client) opener {
 			Self:   c.self, Keys: keys, Store: store, Endpoint: endpoint, ChatURL: c.chatURL(),
 			Token: func(ctx context.Context) (string, error) {
 				return c.connector.provider.ConnectToken(ctx, c.self, noise)
+			},
+			Publish: func(ctx context.Context, keys wire.PublicKeys) error {
+				ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+				defer cancel()
+				return c.connector.provider.PublishPrekey(ctx, c.self, interop.PublicKeys(keys))
 			},
 			Upload: func(ctx context.Context, ciphertext io.Reader, size int64, encSHA256 [32]byte) (string, error) {
 				return c.connector.provider.Host(ctx, c.self, ciphertext, size, encSHA256)

@@ -26,7 +26,7 @@ func (db *Database) SignalStore(loginID string) *SignalStore {
 func signalTables() []string {
 	return []string{
 		"cw_signal_keys", "cw_signal_identity", "cw_signal_session", "cw_signal_prekey",
-		"cw_signal_prekey_counter", "cw_signal_opened", "cw_signal_sent",
+		"cw_signal_prekey_counter", "cw_signal_opened", "cw_signal_sent", "cw_signal_signed_prekey",
 	}
 }
 

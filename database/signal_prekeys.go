@@ -93,3 +93,40 @@ func (s *SignalStore) CountUploadedPreKeys(ctx context.Context) (count int, err 
 func (s *SignalStore) DeletePreKey(ctx context.Context, id uint32) error {
 	return s.exec(ctx, deletePreKeyQuery, s.loginID, int64(id))
 }
+
+const (
+	getSignedPreKeysQuery = `SELECT id, packed FROM cw_signal_signed_prekey WHERE login_id = $1`
+	putSignedPreKeyQuery  = `
+		INSERT INTO cw_signal_signed_prekey (login_id, id, packed) VALUES ($1, $2, $3)
+		ON CONFLICT (login_id, id) DO UPDATE SET packed = excluded.packed`
+	deleteSignedPreKeyQuery = `DELETE FROM cw_signal_signed_prekey WHERE login_id = $1 AND id = $2`
+)
+
+// SignedPreKeys are the login's signed prekeys by id, as they were put.
+func (s *SignalStore) SignedPreKeys(ctx context.Context) (map[uint32][]byte, error) {
+	rows, err := s.db.Query(ctx, getSignedPreKeysQuery, s.loginID)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	found := make(map[uint32][]byte)
+	for rows.Next() {
+		var id uint32
+		var packed []byte
+		if err = rows.Scan(&id, &packed); err != nil {
+			return nil, err
+		}
+		found[id] = packed
+	}
+	return found, rows.Err()
+}
+
+// PutSignedPreKey stores a signed prekey, or its new state.
+func (s *SignalStore) PutSignedPreKey(ctx context.Context, id uint32, packed []byte) error {
+	return s.exec(ctx, putSignedPreKeyQuery, s.loginID, id, packed)
+}
+
+// DeleteSignedPreKey forgets a signed prekey.
+func (s *SignalStore) DeleteSignedPreKey(ctx context.Context, id uint32) error {
+	return s.exec(ctx, deleteSignedPreKeyQuery, s.loginID, id)
+}

@@ -23,8 +23,8 @@ import (
 type Enlister interface {
 	// Enlist makes a user known, and waits until the network has decided.
 	Enlist(ctx context.Context, request EnlistRequest) (Record, error)
-	// Agree tells the network of a newer consent of an enlisted user.
-	Agree(ctx context.Context, product network.Network, id string, user Bearer, terms string, acceptedAt time.Time) error
+	// Change tells the network what is new about an enlisted user.
+	Change(ctx context.Context, product network.Network, id string, user Bearer, change EnlistChange) error
 	// Withdraw ends an enlistment; one that is gone already is no error.
 	Withdraw(ctx context.Context, product network.Network, id, reason string) error
 	// List reads all enlistments of this provider.
@@ -41,6 +41,15 @@ type EnlistRequest struct {
 	Country    string
 	Terms      string
 	AcceptedAt time.Time
+}
+
+// EnlistChange is what is new about an enlisted user; what is empty stays as it is.
+type EnlistChange struct {
+	// Terms is the version of the terms that the user has agreed to, at AcceptedAt.
+	Terms      string
+	AcceptedAt time.Time
+	// Keys are those with a new signed prekey, which alone may change.
+	Keys *PublicKeys
 }
 
 // Record is an enlistment as the network has it.
@@ -119,7 +128,11 @@ type (
 		} `json:"chat"` // assumed: U1
 	}
 	changeBody struct {
-		Consent consentBody `json:"consent"` // assumed: U1
+		Consent *consentBody    `json:"consent,omitempty"` // assumed: U1
+		Keys    *changeKeysBody `json:"keys,omitempty"`    // assumed: U1
+	}
+	changeKeysBody struct {
+		SignedPrekey signedPrekeyBody `json:"signed_prekey"` // assumed: U1
 	}
 	listBody struct {
 		Items []recordBody `json:"items"` // assumed: U1
@@ -168,13 +181,19 @@ func (s *service) Enlist(ctx context.Context, request EnlistRequest) (Record, er
 	return record.record()
 }
 
-func (s *service) Agree(ctx context.Context, product network.Network, id string, user Bearer, terms string, acceptedAt time.Time) error {
-	change := changeBody{Consent: consentBody{NoticeVersion: terms, AcceptedAt: acceptedAt.Unix()}}
+func (s *service) Change(ctx context.Context, product network.Network, id string, user Bearer, change EnlistChange) error {
+	var body changeBody
+	if change.Terms != "" {
+		body.Consent = &consentBody{NoticeVersion: change.Terms, AcceptedAt: change.AcceptedAt.Unix()}
+	}
+	if change.Keys != nil {
+		body.Keys = &changeKeysBody{SignedPrekey: signedPrekeyOf(*change.Keys)}
+	}
 	_, err := s.call(ctx, call{method: http.MethodPatch, path: enlistmentsPath + "/" + url.PathEscape(id), // assumed: U1
 		mint: func() (string, error) { return s.tokens.Mint(PurposeEnlist, product, user) },
-		body: func(string) (any, error) { return change, nil }})
+		body: func(string) (any, error) { return body, nil }})
 	if err != nil {
-		return fmt.Errorf("failed to tell of a newer consent: %w", err)
+		return fmt.Errorf("failed to change an enlistment: %w", err)
 	}
 	return nil
 }
@@ -234,13 +253,17 @@ func (s *service) enlistBody(r EnlistRequest, token string) (any, error) {
 		DisplayName: r.Bearer.DisplayName,
 		Keys: keysBody{
 			RegistrationID: r.Keys.RegistrationID, Identity: encode(r.Keys.Identity[:]), Noise: encode(r.Keys.Noise[:]),
-			SignedPrekey: signedPrekeyBody{ID: r.Keys.SignedPrekeyID, PublicKey: encode(r.Keys.SignedPrekey[:]),
-				Signature: encode(r.Keys.SignedPrekeySignature[:])},
+			SignedPrekey: signedPrekeyOf(r.Keys),
 		},
 		Possession: encode(signature[:]),
 		Client:     clientBody{Mode: s.mode, Country: r.Country, Software: s.software},
 		Consent:    consentBody{NoticeVersion: r.Terms, AcceptedAt: r.AcceptedAt.Unix()},
 	}, nil
+}
+
+func signedPrekeyOf(keys PublicKeys) signedPrekeyBody {
+	encode := base64.RawURLEncoding.EncodeToString
+	return signedPrekeyBody{ID: keys.SignedPrekeyID, PublicKey: encode(keys.SignedPrekey[:]), Signature: encode(keys.SignedPrekeySignature[:])}
 }
 
 // record is the answer in our own words.

@@ -66,14 +66,40 @@ func (p *Provider) Renew(ctx context.Context, login network.Address, consentID s
 	if p.enlister == nil {
 		return ErrIncomplete
 	}
-	bearer := Bearer{Subject: row.Subject, IdentifierType: IdentifierType(row.IdentifierType), Identifier: row.Identifier,
-		DisplayName: row.DisplayName, ProvedAt: consent.GivenAt, NoiseKey: noise}
-	if err = p.enlister.Agree(ctx, row.Network, row.EnlistmentID, bearer, consent.TermsVersion, consent.GivenAt); err != nil {
+	change := EnlistChange{Terms: consent.TermsVersion, AcceptedAt: consent.GivenAt}
+	if err = p.enlister.Change(ctx, row.Network, row.EnlistmentID, bearerOf(row, consent, noise), change); err != nil {
 		return err
 	}
 	row.ConsentID, row.UpdatedAt = consent.ID, p.now()
 	// The network knows of it: that must be remembered even if the caller is gone.
 	return p.db.PutEnlistment(context.WithoutCancel(ctx), *row)
+}
+
+// PublishPrekey tells the network of a login's new signed prekey, which is signed by the same identity as before
+// (docs/protocol.md#keys).
+func (p *Provider) PublishPrekey(ctx context.Context, login network.Address, keys PublicKeys) error {
+	row, consent, err := p.standingOf(ctx, login)
+	switch {
+	case err != nil:
+	case row == nil:
+		err = network.ErrNotEnlisted
+	case row.KeysHash != keysHash(keys):
+		err = ErrIdentityMismatch
+	case p.enlister == nil:
+		err = ErrIncomplete
+	default:
+		err = p.enlister.Change(ctx, row.Network, row.EnlistmentID, bearerOf(row, consent, keys.Noise), EnlistChange{Keys: &keys})
+	}
+	if err != nil {
+		return fmt.Errorf("failed to publish a signed prekey: %w", err)
+	}
+	return nil
+}
+
+// bearerOf is an enlisted user as tokens name them.
+func bearerOf(row *database.Enlistment, consent *database.Consent, noise [32]byte) Bearer {
+	return Bearer{Subject: row.Subject, IdentifierType: IdentifierType(row.IdentifierType), Identifier: row.Identifier,
+		DisplayName: row.DisplayName, ProvedAt: consent.GivenAt, NoiseKey: noise}
 }
 
 // cmpError is the first of two errors that is one.

@@ -155,3 +155,29 @@ func TestConsentIsRenewed(t *testing.T) {
 	require.ErrorIs(t, provider.Renew(t.Context(), anna.Address, newer.ID, noise), network.ErrNotEnlisted)
 	require.Len(t, net.Enlistments(), 1)
 }
+
+// A new signed prekey reaches the network only with the signature of the identity that was enlisted.
+func TestSignedPrekeyIsPublished(t *testing.T) {
+	net := meta.Start(t, meta.Profile(meta.Calm))
+	provider, _ := startProvider(t, net)
+	consent, err := provider.Consent(t.Context(), "@anna:example.eu", network.WhatsApp, "DE")
+	require.NoError(t, err)
+	keys, err := wire.GenerateKeys()
+	require.NoError(t, err)
+	anna, err := provider.Enlist(t.Context(), interop.Applicant{User: "@anna:example.eu", Network: network.WhatsApp, DisplayName: "Anna",
+		Keys: interop.PublicKeys(keys.Public()), ConsentID: consent.ID,
+		Sign: func(message []byte) ([64]byte, error) { return keys.Sign(message), nil }})
+	require.NoError(t, err)
+
+	next := interop.PublicKeys(keys.Public())
+	next.SignedPrekeyID++
+	next.SignedPrekey[0] ^= 1
+	require.ErrorIs(t, provider.PublishPrekey(t.Context(), anna.Address, next), network.ErrRejected, "signed for another key")
+	next.SignedPrekeySignature = keys.Sign(append([]byte{5}, next.SignedPrekey[:]...))
+	require.NoError(t, provider.PublishPrekey(t.Context(), anna.Address, next))
+	other, err := wire.GenerateKeys()
+	require.NoError(t, err)
+	require.ErrorIs(t, provider.PublishPrekey(t.Context(), anna.Address, interop.PublicKeys(other.Public())), interop.ErrIdentityMismatch)
+	require.NoError(t, provider.Withdraw(t.Context(), anna.Address, interop.ReasonUser))
+	require.ErrorIs(t, provider.PublishPrekey(t.Context(), anna.Address, next), network.ErrNotEnlisted)
+}

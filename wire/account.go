@@ -26,6 +26,11 @@ type Login struct {
 	// Token makes a fresh connect token (a compact JWT) for each connection. Its errors may wrap
 	// sentinels of package network; those that trying again cannot mend end in Refused.
 	Token func(ctx context.Context) (string, error)
+	// Publish makes the network know the keys with a new signed prekey, which is due from time to time; nil keeps the
+	// first one for good (docs/protocol.md#keys).
+	Publish func(ctx context.Context, keys PublicKeys) error
+	// Now is the clock, nil the system's.
+	Now func() time.Time
 	// ReadReceipts sends and receives read receipts.
 	ReadReceipts bool
 	// Upload hosts files on their way out; nil: files cannot be sent.
@@ -99,6 +104,8 @@ func NewAccount(login Login, service Service) *Account {
 		Endpoint:     login.Endpoint,
 		URL:          login.ChatURL,
 		Token:        login.Token,
+		Publish:      login.Publish,
+		Now:          login.Now,
 		ReadReceipts: login.ReadReceipts,
 		Behalf:       login.Behalf,
 		Withhold:     a.withholds,

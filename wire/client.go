@@ -35,7 +35,11 @@ type Config struct {
 	Endpoint Endpoint
 	URL      string
 	// Token makes a fresh connect token for each connection.
-	Token        func(ctx context.Context) (string, error)
+	Token func(ctx context.Context) (string, error)
+	// Publish makes the network know a new signed prekey before a connection; nil keeps the first one for good.
+	Publish func(ctx context.Context, keys PublicKeys) error
+	// Now is the clock, nil the system's.
+	Now          func() time.Time
 	ReadReceipts bool
 	// Behalf is nil unless connections stand in for a client elsewhere.
 	Behalf func() (Behalf, error)

@@ -83,7 +83,15 @@ func LoadKeys(ctx context.Context, store Store) (Keys, error) {
 	} else if packed == nil {
 		return Keys{}, ErrNoKeys
 	}
-	return unpackKeys(packed)
+	loaded, err := unpackKeys(packed)
+	if err != nil {
+		return Keys{}, err
+	}
+	newer, err := newestPublished(ctx, store)
+	if newer != nil {
+		loaded.signedPrekey = newer
+	}
+	return loaded, err
 }
 
 // IsZero says whether there are no keys.

@@ -42,6 +42,7 @@ type link struct {
 	inside *whatsmeow.DangerousInternalClient
 	socket *socket.FrameSocket
 	queue  chan *waBinary.Node
+	keys   Keys
 	cancel context.CancelFunc
 	// identities are people whose identity key changed; ready is the result of logging in.
 	identities chan types.JID
@@ -112,9 +113,29 @@ func (c *Client) serve(ctx context.Context) (loggedIn bool, err error) {
 	}
 }
 
+// renewKeys are the login's keys for one connection, with a new signed prekey where that is due and the network takes it. Where it does
+// not, the connection is made with the one before.
+func (c *Client) renewKeys(ctx context.Context) (Keys, error) {
+	if c.cfg.Publish == nil {
+		return c.cfg.Keys, nil
+	}
+	now := time.Now
+	if c.cfg.Now != nil {
+		now = c.cfg.Now
+	}
+	if err := rotateSignedPrekey(ctx, c.cfg.Store, now(), c.cfg.Publish); err != nil {
+		c.cfg.Log.Warn().Err(err).Msg("The signed prekey was not renewed")
+	}
+	return LoadKeys(ctx, c.cfg.Store)
+}
+
 // dial opens the websocket and shakes hands; it ends early with ctx.
 func (c *Client) dial(ctx context.Context) (*link, error) {
 	behalf, err := c.behalf()
+	if err != nil {
+		return nil, err
+	}
+	keys, err := c.renewKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +149,7 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 	}
 	l := &link{
 		owner: c, identities: make(chan types.JID), ready: make(chan error, 1), failed: make(chan error, 1),
-		lib: c.library(),
+		lib: c.library(keys), keys: keys,
 	}
 	//lint:ignore SA1019 stanzas of third-party accounts are shaped here, and the library has no other door for that
 	l.inside = l.lib.DangerousInternals()
@@ -202,12 +223,11 @@ func (l *link) shakeHands(ctx, connCtx context.Context) error {
 }
 
 // library is a client of the connection library over this login's rows.
-func (c *Client) library() *whatsmeow.Client {
+func (c *Client) library(own Keys) *whatsmeow.Client {
 	self := c.cfg.Self
 	lib := whatsmeow.NewClient(&store.Device{
 		ID: &self, LID: self,
-		NoiseKey: c.cfg.Keys.noise, IdentityKey: c.cfg.Keys.identity,
-		SignedPreKey: c.cfg.Keys.signedPrekey, RegistrationID: c.cfg.Keys.registrationID,
+		NoiseKey: own.noise, IdentityKey: own.identity, SignedPreKey: own.signedPrekey, RegistrationID: own.registrationID,
 		Identities: c.signal, Sessions: c.signal, PreKeys: c.signal, EventBuffer: nothing,
 		SenderKeys: nothing, AppStateKeys: nothing, AppState: nothing, Contacts: nothing, ChatSettings: nothing,
 		MsgSecrets: nothing, PrivacyTokens: nothing, NCTSalt: nothing, LIDs: nothing,

@@ -23,6 +23,7 @@ type memoryRows struct {
 	uploaded                    map[uint32]bool
 	last                        uint32
 	sent                        map[string][]byte
+	signed                      map[uint32][]byte
 }
 
 var (
@@ -34,7 +35,7 @@ var (
 func newMemory() *memory {
 	return &memory{rows: memoryRows{
 		identities: map[string][]byte{}, sessions: map[string][]byte{}, taken: map[string][]byte{},
-		prekeys: map[uint32][]byte{}, uploaded: map[uint32]bool{}, sent: map[string][]byte{},
+		prekeys: map[uint32][]byte{}, uploaded: map[uint32]bool{}, sent: map[string][]byte{}, signed: map[uint32][]byte{},
 	}}
 }
 
@@ -42,6 +43,7 @@ func (m *memory) copy() memoryRows {
 	r := m.rows
 	r.identities, r.sessions, r.taken = maps.Clone(r.identities), maps.Clone(r.sessions), maps.Clone(r.taken)
 	r.prekeys, r.uploaded, r.sent = maps.Clone(r.prekeys), maps.Clone(r.uploaded), maps.Clone(r.sent)
+	r.signed = maps.Clone(r.signed)
 	return r
 }
 
@@ -75,6 +77,18 @@ func (m *memory) PutPrivateKeys(_ context.Context, packed []byte) error {
 		return errBroken
 	}
 	return m.write(func() { m.rows.keys = packed })
+}
+
+func (m *memory) SignedPreKeys(context.Context) (map[uint32][]byte, error) {
+	return maps.Clone(m.rows.signed), nil
+}
+
+func (m *memory) PutSignedPreKey(_ context.Context, id uint32, packed []byte) error {
+	return m.write(func() { m.rows.signed[id] = packed })
+}
+
+func (m *memory) DeleteSignedPreKey(_ context.Context, id uint32) error {
+	return m.write(func() { delete(m.rows.signed, id) })
 }
 
 func (m *memory) Identity(_ context.Context, address string) ([]byte, error) {

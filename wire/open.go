@@ -154,7 +154,7 @@ func (e *envelope) begin(ctx context.Context, message *protocol.PreKeySignalMess
 	if err != nil {
 		return nil, err
 	}
-	used, err := session.NewBuilderFromSignal(e.device, address, serializer).Process(ctx, current, message)
+	used, err := session.NewBuilderFromSignal(signalDevice{e.device, e.signal.rows}, address, serializer).Process(ctx, current, message)
 	if err != nil {
 		return nil, fmt.Errorf("no session from a prekey message: %w", err)
 	}
@@ -171,7 +171,7 @@ func (e *envelope) begin(ctx context.Context, message *protocol.PreKeySignalMess
 // sessions when two people write first at the same time.
 func (e *envelope) tryStates(ctx context.Context, raw []byte, message *protocol.SignalMessage) ([]byte, error) {
 	address := e.address()
-	cipher := session.NewCipher(session.NewBuilderFromSignal(e.device, address, serializer), address)
+	cipher := session.NewCipher(session.NewBuilderFromSignal(signalDevice{e.device, e.signal.rows}, address, serializer), address)
 	var first error
 	for index := 0; ; index++ {
 		attempt, err := record.NewSessionFromBytes(raw, serializer.Session, serializer.State)

@@ -62,7 +62,7 @@ func (l *link) askFor(ctx context.Context, from types.JID, id string, t any, kno
 		if err != nil {
 			return err
 		}
-		own := l.owner.cfg.Keys
+		own := l.keys
 		content = append(content, waBinary.Node{Tag: "keys", Content: []waBinary.Node{
 			{Tag: "type", Content: []byte{ecc.DjbType}},
 			{Tag: "identity", Content: own.identity.Pub[:]},

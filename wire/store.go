@@ -18,6 +18,11 @@ type Store interface {
 	// PutPrivateKeys stores the login's own keys; they are never overwritten, a second call is an error.
 	PutPrivateKeys(ctx context.Context, packed []byte) error
 
+	// SignedPreKeys are the login's signed prekeys by id, as they were put; PutSignedPreKey stores one, or its new state.
+	SignedPreKeys(ctx context.Context) (map[uint32][]byte, error)
+	PutSignedPreKey(ctx context.Context, id uint32, packed []byte) error
+	DeleteSignedPreKey(ctx context.Context, id uint32) error
+
 	// Identity is the identity key last seen of a Signal address.
 	Identity(ctx context.Context, address string) ([]byte, error)
 	PutIdentity(ctx context.Context, address string, key []byte) error

@@ -95,6 +95,7 @@ type account struct {
 	subject  string
 	email    string
 	number   string // the account id, once enlisted
+	record   string // the enlistment's id, likewise
 	chatURL  string
 
 	mu      sync.Mutex
@@ -199,6 +200,7 @@ func (a *account) enlist(base string) error {
 		return err
 	}
 	var answer struct {
+		Record  string `json:"enlistment_id"`
 		Account string `json:"account_id"`
 		Chat    struct {
 			URL string `json:"url"`
@@ -209,7 +211,41 @@ func (a *account) enlist(base string) error {
 	} else if err = json.Unmarshal(content, &answer); err != nil {
 		return err
 	}
-	a.number, a.chatURL = answer.Account, answer.Chat.URL
+	a.record, a.number, a.chatURL = answer.Record, answer.Account, answer.Chat.URL
+	return nil
+}
+
+// publish makes the network know a new signed prekey.
+func (a *account) publish(base string, keys wire.PublicKeys) error {
+	number := a.number
+	a.number = "" // tokens for enlisting name no account
+	token, err := a.token("enlist")
+	a.number = number
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(map[string]any{"keys": map[string]any{"signed_prekey": map[string]any{
+		"id": keys.SignedPrekeyID, "public_key": base64url(keys.SignedPrekey[:]), "signature": base64url(keys.SignedPrekeySignature[:]),
+	}}})
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequest(http.MethodPatch, base+"/v1/enlistments/"+a.record, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	for name, value := range map[string]string{"Authorization": "Bearer " + token, "Accept": "application/json", "Content-Type": "application/json",
+		"X-Request-Id": uuidText(), "Idempotency-Key": uuidText()} {
+		request.Header.Set(name, value)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("the change was answered with %d", response.StatusCode)
+	}
 	return nil
 }
 

@@ -210,7 +210,7 @@ func (w *World) Again(t *testing.T, old *Login, handler network.Handler) *Login 
 	require.NoError(t, err)
 	user := &account{
 		provider: old.account.provider, product: old.account.product, keys: keys, subject: old.account.subject,
-		email: old.account.email, number: old.account.number, chatURL: old.account.chatURL,
+		email: old.account.email, number: old.account.number, record: old.account.record, chatURL: old.account.chatURL,
 	}
 	return w.open(t, user, old.Config.Store, handler)
 }
@@ -224,6 +224,7 @@ func (w *World) open(t *testing.T, user *account, store wire.Store, handler netw
 		Endpoint:     wire.Endpoint{Host: w.Net.ChatAddr(), TrustRoot: root[:]},
 		ChatURL:      user.chatURL,
 		Token:        func(context.Context) (string, error) { return user.token("connect") },
+		Publish:      func(_ context.Context, keys wire.PublicKeys) error { return user.publish(w.Net.EnlistmentURL(), keys) },
 		ReadReceipts: true,
 		Upload:       w.provider.media.upload,
 		Handler:      w.stored.noting(network.Interop(w.product.Network, Integrator, user.number), handler),
