@@ -204,9 +204,12 @@ type upserter = func(
 // all that is in the room is a placeholder for it. What goes wrong is put into failure.
 func (c *Client) replacePlaceholder(failure *error) upserter {
 	return func(
-		ctx context.Context, _ *bridgev2.Portal, _ bridgev2.MatrixAPI, existing []*bridgedb.Message, msg network.Message,
+		ctx context.Context, room *bridgev2.Portal, _ bridgev2.MatrixAPI, existing []*bridgedb.Message, msg network.Message,
 	) (bridgev2.UpsertResult, error) {
 		if isStandIn(msg.Content) || len(existing) != 1 || !portal.IsPlaceholder(existing[0]) {
+			return bridgev2.UpsertResult{}, nil
+		}
+		if *failure = c.sayAnew(ctx, room, msg.ID); *failure != nil {
 			return bridgev2.UpsertResult{}, nil
 		}
 		return bridgev2.UpsertResult{SubEvents: []bridgev2.RemoteEvent{c.replacement(ctx, msg, failure)}}, nil

@@ -23,12 +23,15 @@ func (c *Client) editArrived(ctx context.Context, msg network.Message, edit netw
 	var failure error
 	meta := c.meta(ctx, bridgev2.RemoteEventEdit, msg.ID.Conversation, msg.ID.Sender)
 	meta.Timestamp = msg.Time
+	meta.PreHandleFunc = func(ctx context.Context, room *bridgev2.Portal) { failure = c.sayAnew(ctx, room, edit.Target) }
 	err := c.queue(&simplevent.Message[network.Message]{
 		EventMeta: meta, Data: msg, ID: portal.MessageID(msg.ID), TargetMessage: portal.MessageID(edit.Target),
 		ConvertEditFunc: func(
 			ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, existing []*bridgedb.Message, msg network.Message,
 		) (converted *bridgev2.ConvertedEdit, err error) {
-			converted, failure = c.convertEdit(ctx, room, intent, existing, msg, edit)
+			if failure == nil {
+				converted, failure = c.convertEdit(ctx, room, intent, existing, msg, edit)
+			}
 			if failure != nil {
 				return nil, bridgev2.ErrIgnoringRemoteEvent
 			}

@@ -8,6 +8,7 @@ import (
 
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/simplevent"
+	"maunium.net/go/mautrix/event"
 
 	"causeway/network"
 	"causeway/portal"
@@ -139,6 +140,36 @@ func (c *Client) replaceGhost(ctx context.Context, old *bridgev2.Ghost, person n
 		meta := c.meta(ctx, bridgev2.RemoteEventChatResync, conversation, network.Address{})
 		if err = c.queue(&simplevent.ChatResync{EventMeta: meta, GetChatInfoFunc: (&linkedClient{c}).GetChatInfo}); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// sayAnew readies a message for new content that the person's former ghost has sent: its events go, and bridgev2 sends the
+// content as events of its own. Nobody would show an edit of what somebody else has sent.
+func (c *Client) sayAnew(ctx context.Context, room *bridgev2.Portal, target network.MessageID) error {
+	if !c.linked() || target.Sender == c.self {
+		return nil
+	}
+	parts, err := room.Bridge.DB.Message.GetAllPartsByID(ctx, room.Receiver, portal.MessageID(target))
+	if err != nil {
+		return fmt.Errorf("%w: %w", bridgev2.ErrDatabaseError, err)
+	}
+	ghost := room.Bridge.Matrix.GhostIntent(puppet.ID(target.Sender)).GetMXID()
+	for i, part := range parts {
+		_, isGhost := room.Bridge.Matrix.ParseGhostMXID(part.SenderMXID)
+		if !isGhost || part.SenderMXID == ghost || part.SenderID != puppet.ID(target.Sender) || part.HasFakeMXID() {
+			continue
+		}
+		redaction := &event.Content{Parsed: &event.RedactionEventContent{Redacts: part.MXID}}
+		extra := &bridgev2.MatrixSendExtra{MessageMeta: part, PartIndex: i}
+		if _, err = room.Bridge.Bot.SendMessage(ctx, room.MXID, event.EventRedaction, redaction, extra); err != nil {
+			return fmt.Errorf("failed to take out what a former ghost has sent: %w", err)
+		}
+		part.SetFakeMXID()
+		part.SenderMXID = ghost
+		if err = room.Bridge.DB.Message.Update(ctx, part); err != nil {
+			return fmt.Errorf("%w: %w", bridgev2.ErrDatabaseError, err)
 		}
 	}
 	return nil

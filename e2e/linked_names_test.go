@@ -118,6 +118,12 @@ func TestLinkedNumberBecomesHidden(t *testing.T) {
 	require.NoError(t, err)
 	room.waitFor("the message to be gone", func() bool { return room.Redacted(lineOf("on Sunday")) })
 
+	_, err = anna.Edit(alice.phone.LID(), first, "it is me, Anna")
+	require.NoError(t, err)
+	old := lineOf("it is me")
+	room.waitFor("the edit", func() bool { return slices.Contains(room.textsOf(), "it is me, Anna") && room.Redacted(old) })
+	said = append(said, "it is me, Anna")
+
 	require.NoError(t, w.stage.Bridge.Stop())
 	says(alice.phone.number(), "meanwhile by number")
 	says(alice.phone.LID(), "meanwhile hidden")
