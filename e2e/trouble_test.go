@@ -10,12 +10,6 @@ import (
 	"causeway/simulator/meta"
 )
 
-// account is the user's number with the network, by which faults find them.
-func (u *matrixUser) account() string {
-	digits, _, _ := strings.Cut(u.jid, "@")
-	return digits[strings.Index(digits, "-")+1:]
-}
-
 // What cannot be read has a place in the room, which the text takes once it comes; new keys are told of; a lost session
 // loses nothing; and what the network refuses is said at the message.
 func troubleOnTheWay(w *world) {
