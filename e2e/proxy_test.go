@@ -174,8 +174,8 @@ func TestProxyKeepsNothing(t *testing.T) {
 			alice := w.MatrixUser("alice").EnlistedFrom(atHome())
 			anna := w.Somebody("Anna").OptedIn()
 			room := alice.StartChat(anna)
-			room.Says("hello")
-			anna.HearsText(alice, "hello")
+			hello := room.Says("hello")
+			heard := anna.HearsText(alice, "hello")
 			anna.Says(alice, "hello alice")
 			room.WaitForMessage(anna, "hello alice")
 			// comeBack has alice show that she is there, after a restart
@@ -190,11 +190,15 @@ func TestProxyKeepsNothing(t *testing.T) {
 			t.Cleanup(func() { _ = w.stage.Homeserver.Thaw() })
 			said := anna.Says(alice, "a secret from the network")
 			require.NoError(t, anna.WaitReceipt(w.soon(), said, "delivery"))
+			reacted, err := anna.React(heard, "👍")
+			require.NoError(t, err)
+			require.NoError(t, anna.WaitReceipt(w.soon(), reacted, "delivery"))
 			w.killed(func(contents string) {
 				require.Equal(t, !proxy, strings.Contains(contents, "a secret from the network"), contents)
 			})
 			comeBack()
 			room.WaitForMessage(anna, "a secret from the network")
+			room.waitFor("the reaction", func() bool { return room.stands(anna, hello, "👍") })
 
 			away := w.net.Fault(meta.Fault{
 				Kind: meta.FaultLogin, Match: meta.Match{Account: alice.jid}, Count: -1, Params: map[string]string{"reason": "503"},
@@ -202,23 +206,27 @@ func TestProxyKeepsNothing(t *testing.T) {
 			w.net.DropConnections(alice.jid, "close")
 			w.eventually("the connection to be gone", func() bool { return !alice.connected() })
 			room.Says("a secret from Matrix")
-			room.sends(event.EventMessage, &event.MessageEventContent{MsgType: event.MsgText, Body: "and another"})
+			paper := []byte("%PDF-1.7\nwords")
+			room.SendsFile(paper, "application/pdf", event.MessageEventContent{MsgType: event.MsgFile, Body: "a secret name.pdf"})
 			w.eventually("both to be accepted", func() bool { return w.rows("cw_outbox WHERE state IN ('ready', 'unknown')") == 2 })
 			w.killed(func(contents string) {
 				require.Equal(t, !proxy, strings.Contains(contents, "a secret from Matrix"), contents)
+				require.Equal(t, !proxy, strings.Contains(contents, "a secret name.pdf"), contents)
 			})
 			away.Remove()
 			comeBack()
 			anna.HearsText(alice, "a secret from Matrix")
-			anna.HearsText(alice, "and another")
+			anna.hearsFile(meta.Document, paper)
 
 			room.Says("the end")
 			anna.HearsText(alice, "the end")
 			anna.Says(alice, "the end, too")
 			room.WaitForMessage(anna, "the end, too")
 			require.Equal(t, []string{"hello alice", "a secret from the network", "the end, too"}, room.Texts(anna))
-			require.Equal(t, []string{"hello", "a secret from Matrix", "and another", "the end"}, anna.texts())
+			require.Equal(t, []string{"hello", "a secret from Matrix", "", "the end"}, anna.texts())
 			require.False(t, room.told("could not be opened"), "nothing stood in for it")
+			require.Zero(t, w.rows("cw_inbox WHERE state = 'held'"), "and nothing will")
+			require.Len(t, room.of(anna), 1)
 		})
 	}
 }
