@@ -177,9 +177,14 @@ func TestPhonesThatLoseThings(t *testing.T) {
 	require.NoError(t, bob.OptIn(testIntegrator))
 	anna := w.enlisted("anna").online()
 	require.Nil(t, anna.say(bob, "3EB0AA", "hello").Attrs["error"])
-	before := bob.publicKeys()
+	keys := func() publicKeys {
+		bob.mu.Lock()
+		defer bob.mu.Unlock()
+		return bob.signal.public()
+	}
+	before := keys()
 	bob.Reinstall()
-	after := bob.publicKeys()
+	after := keys()
 	require.Equal(t, before.identity, after.identity)
 	require.NotEqual(t, before.registration, after.registration)
 	require.Nil(t, anna.say(bob, "3EB0AB", "to the lost session").Attrs["error"])
