@@ -38,7 +38,7 @@ func (n *Network) admitInterop(c *connection, payload *waWa6.ClientPayload, stat
 	if c.header.Get(headerMode) == "" {
 		n.finding("no-interop-mode", fmt.Sprintf("connection #%d: no %s header", c.id, headerMode))
 	}
-	if f := n.strikes(FaultLogin, about("login", "", login.account)); f != nil {
+	if f := n.strikes(FaultLogin, about("login", "", n.namesOf(login)...)); f != nil {
 		c.fail(f.failure())
 		return
 	}
@@ -61,6 +61,19 @@ func (n *Network) admitInterop(c *connection, payload *waWa6.ClientPayload, stat
 	c.send(binary.Node{Tag: "success", Attrs: binary.Attrs{
 		"t": n.now().Unix(), "props": "27", "abprops": "5", "group_abprops": "2", "location": "lla",
 	}})
+}
+
+// namesOf are the account of a login and its addresses, of which there may be one with each provider.
+func (n *Network) namesOf(login interopLogin) []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	names := []string{login.account}
+	for _, e := range n.enlistments {
+		if e.Product == login.product && e.Account == login.account {
+			names = append(names, jidText(e.jid()))
+		}
+	}
+	return names
 }
 
 // checkLogin compares a verified token with the account that wants to log in; reason 0 lets it in.

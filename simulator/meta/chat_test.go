@@ -137,6 +137,9 @@ func TestLoginRefused(t *testing.T) {
 		"scripted": {reason: "503", change: func(w *world, c *bareClient) {
 			w.Fault(Fault{Kind: FaultLogin, Match: Match{Account: c.account}, Params: map[string]string{"reason": "503"}})
 		}},
+		"scripted, by address": {reason: "503", change: func(w *world, c *bareClient) {
+			w.Fault(Fault{Kind: FaultLogin, Match: Match{Account: c.text()}, Params: map[string]string{"reason": "503"}})
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
