@@ -133,16 +133,16 @@ func (c *Client) messageArrived(ctx context.Context, e network.MessageEvent) err
 		}
 		return c.show(meta, msg)
 	}
-	if msg.ID.Sender != c.self {
-		c.wantPicture(msg.ID.Sender)
-	}
 	meta.PreHandleFunc = c.announce
 	leave, err := c.takeTurn(ctx, msg)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	return c.show(meta, msg)
+	if err = c.show(meta, msg); err == nil && msg.ID.Sender != c.self {
+		c.wantPicture(msg.ID.Sender)
+	}
+	return err
 }
 
 // show has a message converted and sent into its room, or put in the place of what stood for it.

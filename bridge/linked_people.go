@@ -50,7 +50,10 @@ func (c *linkedClient) GetUserInfo(ctx context.Context, ghost *bridgev2.Ghost) (
 	if ghost.AvatarID != "" {
 		info.Avatar = nil
 	}
-	info.ExtraUpdates = func(_ context.Context, ghost *bridgev2.Ghost) bool { return note(ghost, known) }
+	info.ExtraUpdates = func(_ context.Context, ghost *bridgev2.Ghost) bool {
+		metadata, ok := ghost.Metadata.(*GhostMetadata)
+		return ok && metadata.note(known)
+	}
 	return info, nil
 }
 
@@ -142,37 +145,43 @@ func (c *Client) pictureChanged(ctx context.Context, person network.Address, id 
 	}
 	prefix := person.String() + "/"
 	c.connector.people.Lock()
-	known, _ := strings.CutPrefix(string(ghost.AvatarID), prefix)
+	known, isTheirs := strings.CutPrefix(string(ghost.AvatarID), prefix)
 	c.connector.people.Unlock()
+	if !isTheirs {
+		known = ""
+	}
 	asking, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	picture, err := directory.Picture(asking, person, known)
+	var look *bridgev2.Avatar
 	switch {
 	case errors.Is(err, network.ErrUnchanged):
 		return
 	case errors.Is(err, network.ErrNoPicture):
-		c.connector.dress(ctx, ghost, c.connector.icons.avatar(person.Network))
-		return
+		if look = c.connector.icons.avatar(person.Network); look == nil {
+			return
+		}
 	case err != nil:
 		log.Debug().Err(err).Msg("A picture could not be asked for")
 		return
+	default:
+		data, err := readPicture(ctx, picture)
+		if err != nil {
+			log.Debug().Err(err).Msg("A picture could not be read")
+			return
+		}
+		look = &bridgev2.Avatar{
+			ID:  networkid.AvatarID(prefix + cmp.Or(picture.ID, id)),
+			Get: func(context.Context) ([]byte, error) { return data, nil },
+		}
 	}
-	data, err := readPicture(ctx, picture)
-	if err != nil {
-		log.Debug().Err(err).Msg("A picture could not be read")
-		return
-	}
-	c.connector.dress(ctx, ghost, &bridgev2.Avatar{
-		ID:  networkid.AvatarID(prefix + cmp.Or(picture.ID, id)),
-		Get: func(context.Context) ([]byte, error) { return data, nil },
+	err = c.connector.dress(ctx, c.login, ghost, func() error {
+		ghost.UpdateAvatar(ctx, look)
+		return nil
 	})
-}
-
-// dress gives a ghost its picture. Ghosts are shared by logins, and bridgev2 does not lock them.
-func (c *Connector) dress(ctx context.Context, ghost *bridgev2.Ghost, picture *bridgev2.Avatar) {
-	c.people.Lock()
-	defer c.people.Unlock()
-	ghost.UpdateInfo(ctx, &bridgev2.UserInfo{Avatar: picture})
+	if err != nil {
+		log.Err(err).Msg("A picture could not be shown")
+	}
 }
 
 // GetContactList implements [bridgev2.ContactListingNetworkAPI].

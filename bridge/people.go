@@ -1,18 +1,24 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
 
+	"github.com/rs/zerolog"
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/networkid"
+	"maunium.net/go/mautrix/bridgev2/simplevent"
+	"maunium.net/go/mautrix/id"
 
 	"go.mau.fi/util/ptr"
 
+	"causeway/delivery"
 	"causeway/network"
+	"causeway/portal"
 	"causeway/puppet"
 )
 
@@ -21,6 +27,8 @@ import (
 type GhostMetadata struct {
 	lock  sync.Mutex
 	facts ghostFacts
+	// shown says that the ghost looks as the facts have it.
+	shown bool
 }
 
 type ghostFacts struct {
@@ -44,22 +52,27 @@ func (m *GhostMetadata) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &m.facts)
 }
 
-// note adds what is known of a person, and says whether that was news.
-func note(ghost *bridgev2.Ghost, known puppet.Profile) bool {
-	metadata, ok := ghost.Metadata.(*GhostMetadata)
-	if !ok {
-		return false
+// note adds what is known of a person, and says whether there is something to show.
+func (m *GhostMetadata) note(news puppet.Profile) bool {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	before := m.facts
+	if news.Phone.Kind == network.KindPhone {
+		m.facts.Phone = news.Phone.User
 	}
-	metadata.lock.Lock()
-	defer metadata.lock.Unlock()
-	before := metadata.facts
-	if known.Phone.Kind == network.KindPhone {
-		metadata.facts.Phone = known.Phone.User
+	if name := puppet.Clean(news.Name); name != "" {
+		m.facts.Name = name
 	}
-	if name := puppet.Clean(known.Name); name != "" {
-		metadata.facts.Name = name
+	if m.facts != before {
+		m.shown = false
 	}
-	return metadata.facts != before
+	return !m.shown
+}
+
+func (m *GhostMetadata) setShown(shown bool) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	m.shown = shown
 }
 
 // profile is what is known of a ghost's person.
@@ -105,25 +118,114 @@ func (c *Client) GetUserInfo(_ context.Context, ghost *bridgev2.Ghost) (*bridgev
 
 // learn remembers what is new about a person and renames the ghost if that gives it a better name.
 func (c *Connector) learn(ctx context.Context, login *bridgev2.UserLogin, news puppet.Profile) error {
-	// Ghosts are shared by logins, and bridgev2 does not lock them.
-	c.people.Lock()
-	defer c.people.Unlock()
 	ghost, err := c.bridge.GetGhostByID(ctx, puppet.ID(news.Address))
 	if err != nil {
 		return fmt.Errorf("failed to get a ghost: %w", err)
 	}
-	if !note(ghost, news) {
-		ghost.UpdateInfoIfNecessary(ctx, login, bridgev2.RemoteEventMessage)
+	metadata, ok := ghost.Metadata.(*GhostMetadata)
+	if !ok || !metadata.note(news) {
 		return nil
 	}
-	known, err := profile(ghost)
-	if err != nil {
+	return c.dress(ctx, login, ghost, func() error {
+		look, err := login.Client.GetUserInfo(ctx, ghost)
+		if err != nil {
+			return err
+		}
+		ghost.UpdateName(ctx, *look.Name)
+		ghost.UpdateContactInfo(ctx, look.Identifiers, look.IsBot, nil)
+		if look.Avatar != nil {
+			ghost.UpdateAvatar(ctx, look.Avatar)
+		}
+		if look.ExtraUpdates != nil {
+			look.ExtraUpdates(ctx, ghost)
+		}
+		metadata.setShown(ghost.NameSet)
+		return nil
+	})
+}
+
+// dress changes how a ghost looks, and the rooms that are named after it. bridgev2 locks no ghosts: they are changed between
+// the events of the person's own chat, and a change is not left to [bridgev2.Ghost.UpdateInfo], which would change the rooms
+// while they handle events. It must not be called from a handler of that chat: that would wait for itself.
+func (c *Connector) dress(ctx context.Context, login *bridgev2.UserLogin, ghost *bridgev2.Ghost, change func() error) error {
+	before, after := ghostLook{}, ghostLook{}
+	err := c.between(ctx, login, ghost.ID, func() error {
+		// by logins that share the person, one after the other
+		c.people.Lock()
+		defer c.people.Unlock()
+		before = ghostLook{ghost.Name, ghost.AvatarMXC}
+		if err := change(); err != nil {
+			return err
+		}
+		after = ghostLook{ghost.Name, ghost.AvatarMXC}
+		if err := c.bridge.DB.Ghost.Update(ctx, ghost.Ghost); err != nil {
+			return fmt.Errorf("%w: failed to remember a person: %w", bridgev2.ErrDatabaseError, err)
+		}
+		return nil
+	})
+	if err != nil || before == after {
 		return err
 	}
-	info := c.userInfo(known)
-	info.ExtraUpdates = func(context.Context, *bridgev2.Ghost) bool { return true }
-	ghost.UpdateInfo(ctx, info)
+	rooms, err := c.bridge.GetDMPortalsWith(ctx, ghost.ID)
+	if err != nil {
+		return fmt.Errorf("%w: failed to look for a person's chats: %w", bridgev2.ErrDatabaseError, err)
+	}
+	for _, room := range rooms {
+		owner := c.bridge.GetCachedUserLoginByID(room.Receiver)
+		if owner == nil {
+			continue
+		}
+		owner.QueueRemoteEvent(&simplevent.EventMeta{
+			Type: bridgev2.RemoteEventUnknown, PortalKey: room.PortalKey,
+			PreHandleFunc: func(ctx context.Context, room *bridgev2.Portal) {
+				if !room.UpdateInfoFromGhost(ctx, ghost) {
+					return
+				}
+				room.UpdateBridgeInfo(ctx)
+				if err := room.Save(ctx); err != nil {
+					zerolog.Ctx(ctx).Err(err).Msg("Failed to save a portal")
+				}
+			},
+		})
+	}
 	return nil
+}
+
+// ghostLook is what rooms named after a ghost take from it.
+type ghostLook struct {
+	name    string
+	picture id.ContentURIString
+}
+
+// between runs fn when the login's chat with a person handles no event: at once if there is no such chat.
+func (c *Connector) between(ctx context.Context, login *bridgev2.UserLogin, person networkid.UserID, fn func() error) error {
+	address, err := puppet.Address(person)
+	if err != nil {
+		return fmt.Errorf("failed to read a ghost's address: %w", err)
+	}
+	self, err := puppet.LoginAddress(login.ID)
+	if err != nil {
+		return fmt.Errorf("failed to read a login's address: %w", err)
+	}
+	room, err := c.bridge.GetExistingPortalByKey(ctx, portal.Key(address, self))
+	if err != nil {
+		return fmt.Errorf("%w: failed to look for a chat: %w", bridgev2.ErrDatabaseError, err)
+	} else if room == nil {
+		return fn()
+	}
+	ran := false
+	result := login.QueueRemoteEvent(&simplevent.EventMeta{
+		Type: bridgev2.RemoteEventUnknown, PortalKey: room.PortalKey,
+		// the one hook that is called before a chat without a room refuses the event
+		MutateContextFunc: func(ctx context.Context) context.Context {
+			ran, err = true, fn()
+			return ctx
+		},
+	})
+	if !ran {
+		return fmt.Errorf("failed to reach a chat: %w", cmp.Or(result.Error, delivery.ErrIgnored))
+	}
+	return err
 }
 
 // nameOf is a person's name for use in a sentence, without the network's.
