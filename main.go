@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // database.type: pgx
+	"github.com/rs/zerolog"
 	flag "maunium.net/go/mauflag"
 	"maunium.net/go/mautrix/bridgev2/matrix/mxmain"
 
@@ -99,9 +100,17 @@ func run(connector *bridge.Connector) {
 	program.PreInit()
 	bridge.ChooseDriver(&program.Config.Database)
 	program.Init()
+	removeTemporary, err := bridge.OwnTemporary()
+	if err != nil {
+		program.Log.WithLevel(zerolog.FatalLevel).Err(err).Msg("The bridge cannot start")
+		os.Exit(exitConfig)
+	}
 	program.Start()
 	status := program.WaitForInterrupt()
 	program.Stop()
+	if err = removeTemporary(); err != nil {
+		program.Log.Warn().Err(err).Msg("Temporary files are left over")
+	}
 	os.Exit(status)
 }
 

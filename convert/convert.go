@@ -15,7 +15,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
 )
 
 var (
@@ -32,10 +31,6 @@ const (
 	MaxInput = 100 << 20
 	// workers is how many conversions and decodings run at the same time.
 	workers = 2
-	// tempPrefix begins the name of each directory that holds a file while it is converted.
-	tempPrefix = "causeway-convert-"
-	// tempAge is the age at which such a directory was certainly left over by a program that was killed.
-	tempAge = time.Hour
 )
 
 // Converter converts, a few files at a time. Make it with [Find].
@@ -48,9 +43,8 @@ type Converter struct {
 
 // Find looks for ffmpeg: the program that path names, or the one in PATH if path is
 // empty. The converter is usable in any case; with [ErrMissing] it does only what needs no
-// codec. What an earlier run left behind in the directory for temporary files is removed.
+// codec.
 func Find(path string) (*Converter, error) {
-	removeLeftovers(time.Now().Add(-tempAge))
 	c := &Converter{busy: make(chan struct{}, workers)}
 	if path == "" {
 		path = "ffmpeg"
@@ -95,7 +89,7 @@ func (f *File) Close() error {
 
 // spool writes a stream into a new directory that nobody else can read.
 func spool(in io.Reader) (dir, path string, err error) {
-	dir, err = os.MkdirTemp("", tempPrefix+"*")
+	dir, err = os.MkdirTemp("", "convert-*")
 	if err != nil {
 		return "", "", fmt.Errorf("failed to make a directory: %w", err)
 	}
@@ -120,13 +114,4 @@ func write(path string, in io.Reader) error {
 		return ErrTooBig
 	}
 	return nil
-}
-
-func removeLeftovers(before time.Time) {
-	found, _ := filepath.Glob(filepath.Join(os.TempDir(), tempPrefix+"*"))
-	for _, dir := range found {
-		if info, err := os.Lstat(dir); err == nil && info.IsDir() && info.ModTime().Before(before) {
-			_ = os.RemoveAll(dir) // tidying; the next start tries again
-		}
-	}
 }

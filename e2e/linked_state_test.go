@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -58,7 +59,8 @@ func TestLinkedPeople(t *testing.T) {
 	w := newWorld(t, withoutHistory())
 	alice := newLinked(w)
 	anna := w.Phone("+4915130000042", "Anna")
-	require.NoError(t, anna.SetPicture(jpegBytes(t, 6)))
+	picture := jpegBytes(t, 6)
+	require.NoError(t, anna.SetPicture(picture))
 	require.NoError(t, alice.phone.SetContact(anna.LID(), "Aunt Anna"))
 	w.eventually("the address book to arrive", func() bool {
 		alice.Command("search aunt")
@@ -73,10 +75,16 @@ func TestLinkedPeople(t *testing.T) {
 	anna.WritesTo(alice, "it's me")
 	room.WaitForMessage(anna, "it's me")
 	room.waitFor("the name that she gives herself", func() bool { return room.MemberName(room.ghost(anna)) == "Anna (WhatsApp)" })
-	room.waitFor("her picture", func() bool {
+	hasPicture := func() bool {
 		var member event.MemberEventContent
-		return room.State("m.room.member", string(room.ghost(anna)), &member) && member.AvatarURL != "" && len(room.download(member.AvatarURL)) > 0
-	})
+		return room.State("m.room.member", string(room.ghost(anna)), &member) && bytes.Equal(picture, room.download(member.AvatarURL))
+	}
+	room.waitFor("her picture", hasPicture)
+	anna.Rename("Annie")
+	anna.WritesTo(alice, "under another name")
+	room.WaitForMessage(anna, "under another name")
+	room.waitFor("her new name", func() bool { return room.MemberName(room.ghost(anna)) == "Annie (WhatsApp)" })
+	require.True(t, hasPicture(), "the picture goes on")
 	anna.NewIdentity()
 	anna.WritesTo(alice, "on a new phone")
 	room.WaitForMessage(anna, "on a new phone")
