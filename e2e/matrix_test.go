@@ -53,6 +53,9 @@ func (h *house) register(name string) *matrixUser {
 	w.t.Helper()
 	c, err := h.stage.Join(w.ctx, name, password)
 	require.NoError(w.t, err)
+	if h.encrypted {
+		require.NoError(w.t, c.Encrypt(w.ctx))
+	}
 	user := &matrixUser{house: h, name: name, side: w.side, client: c}
 	h.users.mu.Lock()
 	h.users.all = append(h.users.all, user)

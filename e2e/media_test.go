@@ -51,6 +51,9 @@ func (r *room) WaitForFile(p *person, body string) (client.Line, []byte) {
 	w := r.user.house.world
 	w.t.Helper()
 	line := r.WaitForMessage(p, body)
+	if r.user.house.encrypted {
+		return line, r.opens(line)
+	}
 	return line, r.download(line.Content.URL)
 }
 

@@ -27,9 +27,9 @@ const (
 	other      = 13
 
 	// storyLimit bounds one story; the parts on two cores with the race detector need time.
-	storyLimit = 3 * time.Minute
+	storyLimit = 5 * time.Minute
 	// waitLimit bounds one wait within it.
-	waitLimit = 30 * time.Second
+	waitLimit = time.Minute
 	password  = "correct horse"
 	// mediaPath is where the network finds our files.
 	mediaPath = "/media"
@@ -106,6 +106,8 @@ type house struct {
 	provider string
 	stage    *stage.Stage
 	users    *users
+	// encrypted says that clients have keys.
+	encrypted bool
 }
 
 // users are the Matrix users of a house.
@@ -118,7 +120,10 @@ type users struct {
 type settings struct {
 	limit time.Duration
 	// plain builds the bridge without the race detector, for measuring.
-	plain   bool
+	plain bool
+	// encrypted rooms: the bridge makes them, and the clients of its users are devices with keys.
+	encrypted bool
+
 	side    side
 	network []meta.Option
 	edit    func(stage.Config)
@@ -194,7 +199,7 @@ func (w *world) newHouse(path string, number int, set settings) *house {
 		ID: number, Name: fmt.Sprintf("Provider %d", number), IdentifierType: "email", Issuer: issuer,
 		MediaBase: provider + mediaPath, PushURL: provider + pushPath, PushSecret: pushSecret,
 	}))
-	h := &house{world: w, integrator: number, provider: provider, users: &users{}}
+	h := &house{world: w, integrator: number, provider: provider, users: &users{}, encrypted: set.encrypted}
 	edit := func(config stage.Config) {
 		if level := os.Getenv(logLevelEnv); level != "" {
 			config.Set("logging.min_level", level)

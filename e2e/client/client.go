@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"maunium.net/go/mautrix"
@@ -33,6 +34,8 @@ type Client struct {
 
 	stop    context.CancelFunc
 	stopped chan struct{}
+	// syncer passes on what encryption needs, once there is any.
+	syncer atomic.Pointer[mautrix.DefaultSyncer]
 
 	mu      sync.Mutex
 	rooms   map[id.RoomID]*Room
@@ -84,8 +87,11 @@ func (c *Client) follow(ctx context.Context, since string) {
 			}
 			continue
 		}
-		since = news.NextBatch
 		c.take(news)
+		if syncer := c.syncer.Load(); syncer != nil {
+			_ = syncer.ProcessResponse(ctx, news, since) // a story misses what was not understood
+		}
+		since = news.NextBatch
 	}
 }
 

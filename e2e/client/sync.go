@@ -31,6 +31,11 @@ func (c *Client) take(news *mautrix.RespSync) {
 		room.takeAll(left.Timeline.Events)
 		room.setMembership(event.MembershipLeave)
 	}
+	c.wake()
+}
+
+// wake wakes whoever waits. The client is locked.
+func (c *Client) wake() {
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
