@@ -24,6 +24,31 @@ func withEncryption() func(*settings) {
 	}
 }
 
+// So it is with linked accounts, whose users write on their phones as well.
+func TestLinkedEncrypted(t *testing.T) {
+	for _, story := range []story{
+		{"changes from phones", linkedChangesFromPhones},
+		{"changes from Matrix (stand-in)", linkedChangesFromMatrix},
+		{"poll from the phone", linkedPollFromThePhone},
+		{"written on the phone", func(w *world) {
+			alice, anna := newLinked(w), w.Phone("+4915130000002", "Anna")
+			room := alice.StartsChat(anna)
+			room.Says("hello from Matrix")
+			require.Equal(w.t, "hello from Matrix", anna.HearsLinked(alice).Text)
+			_, err := alice.phone.Say(anna.LID(), "written on the phone")
+			require.NoError(w.t, err)
+			room.WaitForOwn("written on the phone")
+			_, err = alice.phone.Say(anna.LID(), "and one more")
+			require.NoError(w.t, err)
+			require.Equal(w.t, "written on the phone", anna.HearsLinked(alice).Text)
+			require.Equal(w.t, "and one more", anna.HearsLinked(alice).Text, "nothing comes back")
+			room.nothingInTheOpen()
+		}},
+	} {
+		t.Run(story.name, func(t *testing.T) { story.act(newWorld(t, withoutHistory(), withEncryption())) })
+	}
+}
+
 // Whatever needs a look into a message goes in encrypted rooms as elsewhere.
 func TestStoriesEncrypted(t *testing.T) {
 	w := newWorld(t, withEncryption(), lasting(togetherLimit))

@@ -121,8 +121,11 @@ func TestLinkedContentsFromPhones(t *testing.T) {
 
 // What a person does to messages is done to them in the room.
 func TestLinkedChangesFromPhones(t *testing.T) {
-	w := newWorld(t, withoutHistory())
-	alice := newLinked(w)
+	linkedChangesFromPhones(newWorld(t, withoutHistory()))
+}
+
+func linkedChangesFromPhones(w *world) {
+	t, alice := w.t, newLinked(w)
 	anna := w.Phone("+4915130000012", "Anna")
 	wrong := anna.WritesTo(alice, "at nine o'clock")
 	room := alice.WaitForRoom(anna)
@@ -149,8 +152,11 @@ func TestLinkedChangesFromPhones(t *testing.T) {
 
 // A user's changes reach the phone: reaction, edit, removal, reply.
 func TestLinkedChangesFromMatrix_StandIn(t *testing.T) {
-	w := newWorld(t, withoutHistory())
-	alice := newLinked(w)
+	linkedChangesFromMatrix(newWorld(t, withoutHistory()))
+}
+
+func linkedChangesFromMatrix(w *world) {
+	t, alice := w.t, newLinked(w)
 	anna := w.Phone("+4915130000013", "Anna")
 	theirs := anna.WritesTo(alice, "shall we meet?")
 	room := alice.WaitForRoom(anna)

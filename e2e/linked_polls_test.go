@@ -45,9 +45,10 @@ func (r *room) votesOf(p *person, poll id.EventID) (answers []string) {
 }
 
 // A poll of a phone is a poll in the room; both sides vote, and change their votes.
-func TestLinkedPollFromThePhone(t *testing.T) {
-	w := newWorld(t, withoutHistory())
-	alice := newLinked(w)
+func TestLinkedPollFromThePhone(t *testing.T) { linkedPollFromThePhone(newWorld(t, withoutHistory())) }
+
+func linkedPollFromThePhone(w *world) {
+	t, alice := w.t, newLinked(w)
 	anna := w.Phone("+4915130000031", "Anna")
 	asked, err := anna.SendPoll(alice.phone.LID(), "Which day?", 0, "Saturday", "Sunday", "Monday")
 	require.NoError(t, err)

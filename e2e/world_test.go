@@ -179,7 +179,15 @@ func withNetwork(options ...meta.Option) func(*settings) {
 }
 
 func withConfig(edit func(stage.Config)) func(*settings) {
-	return func(s *settings) { s.edit = edit }
+	return func(s *settings) {
+		earlier := s.edit
+		s.edit = func(config stage.Config) {
+			if earlier != nil {
+				earlier(config)
+			}
+			edit(config)
+		}
+	}
 }
 
 func withEnvironment(variables ...string) func(*settings) {
