@@ -138,6 +138,19 @@ func (c *Converter) Thumbnail(ctx context.Context, in io.ReadSeeker, mime string
 }
 
 func (c *Converter) shrink(ctx context.Context, in io.ReadSeeker) ([]byte, error) {
+	return c.redraw(ctx, in, func(whole image.Image) ([]byte, error) {
+		small := scale(whole, thumbnailSide)
+		for quality := 75; quality > 10; quality -= 20 {
+			if out, err := encode(small, quality); err != nil || len(out) <= MaxThumbnail {
+				return out, err
+			}
+		}
+		return nil, ErrTooBig
+	})
+}
+
+// redraw has something made of a JPEG, PNG or GIF, of a few at the same time.
+func (c *Converter) redraw(ctx context.Context, in io.ReadSeeker, draw func(image.Image) ([]byte, error)) ([]byte, error) {
 	if _, err := Header(in); err != nil {
 		return nil, err
 	}
@@ -152,17 +165,15 @@ func (c *Converter) shrink(ctx context.Context, in io.ReadSeeker) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
-	small := scale(decoded, thumbnailSide)
-	for quality := 75; quality > 10; quality -= 20 {
-		var out bytes.Buffer
-		if err = jpeg.Encode(&out, small, &jpeg.Options{Quality: quality}); err != nil {
-			return nil, fmt.Errorf("failed to write a thumbnail: %w", err)
-		}
-		if out.Len() <= MaxThumbnail {
-			return out.Bytes(), nil
-		}
+	return draw(decoded)
+}
+
+func encode(picture image.Image, quality int) ([]byte, error) {
+	var out bytes.Buffer
+	if err := jpeg.Encode(&out, picture, &jpeg.Options{Quality: quality}); err != nil {
+		return nil, fmt.Errorf("failed to write a picture: %w", err)
 	}
-	return nil, ErrTooBig
+	return out.Bytes(), nil
 }
 
 func decode(ctx context.Context, in io.Reader) (img image.Image, err error) {
