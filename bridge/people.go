@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -12,11 +13,9 @@ import (
 	"maunium.net/go/mautrix/bridgev2"
 	"maunium.net/go/mautrix/bridgev2/networkid"
 	"maunium.net/go/mautrix/bridgev2/simplevent"
-	"maunium.net/go/mautrix/id"
 
 	"go.mau.fi/util/ptr"
 
-	"causeway/delivery"
 	"causeway/network"
 	"causeway/portal"
 	"causeway/puppet"
@@ -69,10 +68,10 @@ func (m *GhostMetadata) note(news puppet.Profile) bool {
 	return !m.shown
 }
 
-func (m *GhostMetadata) setShown(shown bool) {
+func (m *GhostMetadata) setShown() {
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	m.shown = shown
+	m.shown = true
 }
 
 // profile is what is known of a ghost's person.
@@ -126,7 +125,8 @@ func (c *Connector) learn(ctx context.Context, login *bridgev2.UserLogin, news p
 	if !ok || !metadata.note(news) {
 		return nil
 	}
-	return c.dress(ctx, login, ghost, func() error {
+	complete := false
+	err = c.dress(ctx, login, ghost, func() error {
 		look, err := login.Client.GetUserInfo(ctx, ghost)
 		if err != nil {
 			return err
@@ -139,31 +139,32 @@ func (c *Connector) learn(ctx context.Context, login *bridgev2.UserLogin, news p
 		if look.ExtraUpdates != nil {
 			look.ExtraUpdates(ctx, ghost)
 		}
-		metadata.setShown(ghost.NameSet)
+		complete = ghost.NameSet
 		return nil
 	})
+	if err == nil && complete {
+		metadata.setShown()
+	}
+	return err
 }
 
 // dress changes how a ghost looks, and the rooms that are named after it. bridgev2 locks no ghosts: they are changed between
 // the events of the person's own chat, and a change is not left to [bridgev2.Ghost.UpdateInfo], which would change the rooms
 // while they handle events. It must not be called from a handler of that chat: that would wait for itself.
 func (c *Connector) dress(ctx context.Context, login *bridgev2.UserLogin, ghost *bridgev2.Ghost, change func() error) error {
-	before, after := ghostLook{}, ghostLook{}
 	err := c.between(ctx, login, ghost.ID, func() error {
 		// by logins that share the person, one after the other
 		c.people.Lock()
 		defer c.people.Unlock()
-		before = ghostLook{ghost.Name, ghost.AvatarMXC}
 		if err := change(); err != nil {
 			return err
 		}
-		after = ghostLook{ghost.Name, ghost.AvatarMXC}
 		if err := c.bridge.DB.Ghost.Update(ctx, ghost.Ghost); err != nil {
 			return fmt.Errorf("%w: failed to remember a person: %w", bridgev2.ErrDatabaseError, err)
 		}
 		return nil
 	})
-	if err != nil || before == after {
+	if err != nil {
 		return err
 	}
 	rooms, err := c.bridge.GetDMPortalsWith(ctx, ghost.ID)
@@ -175,27 +176,34 @@ func (c *Connector) dress(ctx context.Context, login *bridgev2.UserLogin, ghost 
 		if owner == nil {
 			continue
 		}
-		owner.QueueRemoteEvent(&simplevent.EventMeta{
-			Type: bridgev2.RemoteEventUnknown, PortalKey: room.PortalKey,
-			PreHandleFunc: func(ctx context.Context, room *bridgev2.Portal) {
-				if !room.UpdateInfoFromGhost(ctx, ghost) {
-					return
-				}
-				room.UpdateBridgeInfo(ctx)
-				if err := room.Save(ctx); err != nil {
-					zerolog.Ctx(ctx).Err(err).Msg("Failed to save a portal")
-				}
-			},
-		})
+		follow := func() {
+			owner.QueueRemoteEvent(&simplevent.EventMeta{
+				Type: bridgev2.RemoteEventUnknown, PortalKey: room.PortalKey,
+				PreHandleFunc: func(ctx context.Context, room *bridgev2.Portal) { followGhost(ctx, room, ghost) },
+			})
+		}
+		if owner == login {
+			follow()
+		} else {
+			c.errands.Go(follow) // another user's room may be busy for long
+		}
 	}
 	return nil
 }
 
-// ghostLook is what rooms named after a ghost take from it.
-type ghostLook struct {
-	name    string
-	picture id.ContentURIString
+// followGhost has a direct chat's room look as the person does. It runs in the room's own order.
+func followGhost(ctx context.Context, room *bridgev2.Portal, ghost *bridgev2.Ghost) {
+	if !room.UpdateInfoFromGhost(ctx, ghost) {
+		return
+	}
+	room.UpdateBridgeInfo(ctx)
+	if err := room.Save(ctx); err != nil {
+		zerolog.Ctx(ctx).Err(err).Msg("Failed to save a portal")
+	}
 }
+
+// errChatGone: a chat was deleted while something in it was to be done. Another try finds that out.
+var errChatGone = errors.New("the chat was deleted just now")
 
 // between runs fn when the login's chat with a person handles no event: at once if there is no such chat.
 func (c *Connector) between(ctx context.Context, login *bridgev2.UserLogin, person networkid.UserID, fn func() error) error {
@@ -223,7 +231,7 @@ func (c *Connector) between(ctx context.Context, login *bridgev2.UserLogin, pers
 		},
 	})
 	if !ran {
-		return fmt.Errorf("failed to reach a chat: %w", cmp.Or(result.Error, delivery.ErrIgnored))
+		return fmt.Errorf("failed to reach a chat: %w", cmp.Or(result.Error, errChatGone))
 	}
 	return err
 }
