@@ -62,6 +62,8 @@ type Client struct {
 	pieces chan network.HistoryEvent
 	// making is held while the room of a group is made, at the user's wish or the network's word.
 	making sync.Mutex
+	// staging is held for writing while what was set aside is released, for reading while something is set aside (linked accounts).
+	staging sync.RWMutex
 	// naming is held for writing while two addresses become one person, for reading while something is handled whose person is known by
 	// number alone (linked accounts).
 	naming sync.RWMutex

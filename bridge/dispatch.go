@@ -30,8 +30,11 @@ func (c *Client) take(ctx context.Context, e network.Event) error {
 	c.heard()
 	change, ok := e.(network.ConnectionEvent)
 	if !ok {
-		if waitsForPast(e) && c.linked() && c.gathering() {
-			return c.connector.delivery.Inbox.Stage(ctx, c.login.ID, []network.Event{e})
+		if waitsForPast(e) && c.linked() {
+			aside, err := c.setAside(func() error { return c.connector.delivery.Inbox.StageLive(ctx, c.login.ID, e) })
+			if aside || err != nil {
+				return err
+			}
 		}
 		err := c.connector.delivery.Inbox.Take(ctx, c.login.ID, e)
 		if errors.Is(err, delivery.ErrInboxFull) || errors.Is(err, delivery.ErrDiskLow) {

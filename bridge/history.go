@@ -39,6 +39,17 @@ func (c *Client) gathering() bool {
 	return ok && metadata != nil && metadata.Gathering
 }
 
+// setAside has stage set something aside if the login still waits for its past, and says whether it did. The release of the past
+// waits for that, so that nothing stays aside which it has not seen.
+func (c *Client) setAside(stage func() error) (aside bool, err error) {
+	c.staging.RLock()
+	defer c.staging.RUnlock()
+	if !c.gathering() {
+		return false, nil
+	}
+	return true, stage()
+}
+
 // gather waits until the past is complete, and then releases it. It runs as long as the login is connected.
 func (c *Client) gather(ctx context.Context, pieces <-chan network.HistoryEvent) {
 	patience := time.NewTimer(historyLimit)
@@ -76,15 +87,19 @@ func (c *Client) tellProgress(percent int, first bool) {
 func (c *Client) release(ctx context.Context) {
 	log := zerolog.Ctx(ctx)
 	config := c.connector.config.Linked.History
+	c.staging.Lock()
 	released, err := c.connector.delivery.Inbox.Release(ctx, c.login.ID, delivery.ReleaseLimits{Chats: config.MaxChats, Messages: config.MaxMessages})
+	if err == nil {
+		c.remembering(ctx, func(metadata *LoginMetadata) bool {
+			metadata.Gathering = false
+			return true
+		})
+	}
+	c.staging.Unlock()
 	if err != nil {
 		log.Err(err).Msg("Failed to release older messages; it is tried again at the next start")
 		return
 	}
-	c.remembering(ctx, func(metadata *LoginMetadata) bool {
-		metadata.Gathering = false
-		return true
-	})
 	log.Info().Int("chats", released.Chats).Int("messages", released.Messages).Int("left_out", released.LeftOut).Msg("Older messages are on their way")
 	if released.Messages == 0 {
 		return
@@ -158,7 +173,9 @@ func (c *Client) stageChat(ctx context.Context, chat network.HistoryChat) error 
 			Mute: muteOf(chat.Mute), Unread: unreadOf(chat), Timer: timerOf(chat),
 		})
 	}
-	return c.connector.delivery.Inbox.Stage(ctx, c.login.ID, events)
+	// what comes too late is left out, as in historyArrived
+	_, err := c.setAside(func() error { return c.connector.delivery.Inbox.Stage(ctx, c.login.ID, events) })
+	return err
 }
 
 func standing(is bool) *bool {

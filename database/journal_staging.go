@@ -8,8 +8,12 @@ import (
 	"go.mau.fi/util/dbutil"
 )
 
-// Staged is the HoldUntil of rows that were set aside until they are put in order.
-const Staged int64 = math.MaxInt64
+// Staged is the HoldUntil of rows of the past that were set aside until they are put in order, StagedLive of those of
+// what has happened since.
+const (
+	Staged     int64 = math.MaxInt64
+	StagedLive       = Staged - 1
+)
 
 // StagedLane is a lane with rows that were set aside for a login.
 type StagedLane struct {
@@ -18,10 +22,10 @@ type StagedLane struct {
 }
 
 const (
-	stagedLanesQuery = `SELECT chat_id, receiver, login_id FROM cw_inbox WHERE bridge_id = $1 AND login_id = $2 AND state = 'held' AND hold_until = $3
+	stagedLanesQuery = `SELECT chat_id, receiver, login_id FROM cw_inbox WHERE bridge_id = $1 AND login_id = $2 AND state = 'held' AND hold_until >= $3
 		GROUP BY chat_id, receiver, login_id ORDER BY MAX(order_ts) DESC`
-	stagedRowsQuery = `SELECT seq, kind FROM cw_inbox WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND receiver = $4
-		AND state = 'held' AND hold_until = $5 ORDER BY order_ts, seq`
+	stagedRowsQuery = `SELECT seq, hold_until FROM cw_inbox WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND receiver = $4
+		AND state = 'held' AND hold_until >= $5 ORDER BY order_ts, seq`
 	releaseStagedQuery = `UPDATE cw_inbox SET seq = $3, state = 'new', hold_until = 0 WHERE bridge_id = $1 AND seq = $2`
 	dropStagedQuery    = `UPDATE cw_inbox SET state = 'done', hold_until = 0, done_at = received_at, payload = NULL, error_class = 'left_out'
 		WHERE bridge_id = $1 AND seq = $2`
@@ -46,29 +50,30 @@ func (j *Journal) StagedLanes(ctx context.Context, login string) ([]StagedLane, 
 	return collect(ctx, j, func(row dbutil.Scannable) (lane StagedLane, err error) {
 		err = row.Scan(&lane.Chat, &lane.Receiver, &lane.Login)
 		return lane, err
-	}, stagedLanesQuery, j.bridgeID, login, Staged)
+	}, stagedLanesQuery, j.bridgeID, login, StagedLive)
 }
 
-// ReleaseStaged opens the rows of a lane that were set aside: by the network's time they get new numbers from seq. Only
-// the newest keep messages are taken, all if it is negative; the rest is closed.
+// ReleaseStaged opens the rows of a lane that were set aside: by the network's time they get new numbers from seq. Of the
+// past only the newest keep rows are taken, all if it is negative; the rest of it is closed.
 func (j *Journal) ReleaseStaged(ctx context.Context, lane StagedLane, keep int, seq func() int64) (released, dropped int, err error) {
-	type staged struct {
-		seq  int64
-		kind string
-	}
+	type staged struct{ seq, hold int64 }
+	past := 0
 	rows, err := collect(ctx, j, func(row dbutil.Scannable) (r staged, err error) {
-		err = row.Scan(&r.seq, &r.kind)
+		err = row.Scan(&r.seq, &r.hold)
+		if r.hold == Staged {
+			past++
+		}
 		return r, err
-	}, stagedRowsQuery, j.bridgeID, lane.Login, lane.Chat, lane.Receiver, Staged)
+	}, stagedRowsQuery, j.bridgeID, lane.Login, lane.Chat, lane.Receiver, StagedLive)
 	if err != nil {
 		return 0, 0, fmt.Errorf("failed to list rows that were set aside: %w", err)
 	}
 	left := 0
 	if keep >= 0 {
-		left = max(0, len(rows)-keep)
+		left = max(0, past-keep)
 	}
-	for i, row := range rows {
-		if i < left {
+	for _, row := range rows {
+		if row.hold == Staged && dropped < left {
 			_, err = j.db.Exec(ctx, dropStagedQuery, j.bridgeID, row.seq)
 			dropped++
 		} else {

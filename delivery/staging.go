@@ -13,7 +13,7 @@ import (
 // stageBatch is how many events are stored in one commit at most.
 const stageBatch = 256
 
-// ReleaseLimits bound what is brought to Matrix of what was set aside. Negative is all.
+// ReleaseLimits bound what is brought to Matrix of the past that was set aside. Negative is all.
 type ReleaseLimits struct {
 	// Chats counts the conversations, Messages those of each; the newest are taken.
 	Chats, Messages int
@@ -26,9 +26,18 @@ type Released struct {
 	LeftOut int
 }
 
-// Stage stores events for good and sets them aside until [Inbox.Release]. Events of one call are
+// Stage stores events of the past for good and sets them aside until [Inbox.Release]. Events of one call are
 // in their order; between calls the network's time decides. A repeat of a known event is a success.
 func (in *Inbox) Stage(ctx context.Context, login networkid.UserLoginID, events []network.Event) error {
+	return in.stage(ctx, login, events, database.Staged)
+}
+
+// StageLive is [Inbox.Stage] for what happens meanwhile: no limit of a release leaves it out.
+func (in *Inbox) StageLive(ctx context.Context, login networkid.UserLoginID, event network.Event) error {
+	return in.stage(ctx, login, []network.Event{event}, database.StagedLive)
+}
+
+func (in *Inbox) stage(ctx context.Context, login networkid.UserLoginID, events []network.Event, hold int64) error {
 	for len(events) > 0 {
 		batch := events[:min(len(events), stageBatch)]
 		events = events[len(batch):]
@@ -38,7 +47,7 @@ func (in *Inbox) Stage(ctx context.Context, login networkid.UserLoginID, events 
 			if err != nil {
 				return fmt.Errorf("failed to spell an event of the past: %w", err)
 			}
-			row.State, row.HoldUntil = database.InboxHeld, database.Staged
+			row.State, row.HoldUntil = database.InboxHeld, hold
 			rows = append(rows, row)
 		}
 		added := 0

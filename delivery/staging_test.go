@@ -50,3 +50,18 @@ func TestOnlyTheNewestAreReleased(t *testing.T) {
 		require.Zero(t, released)
 	})
 }
+
+// No limit of the past leaves out what happens while it is gathered.
+func TestLimitsArePastOnly(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		p := launch(t, on, bridge)
+		require.NoError(t, p.Inbox.Stage(t.Context(), login, []network.Event{at("A", "one", 50), at("B", "two", 40), at("C", "three", 30)}))
+		require.NoError(t, p.Inbox.StageLive(t.Context(), login, at("D", "four", 35))) // by a phone whose clock is slow
+		require.NoError(t, p.Inbox.StageLive(t.Context(), login, at("E", "five", 1)))
+		released, err := p.Inbox.Release(t.Context(), login, ReleaseLimits{Chats: 0, Messages: 1})
+		require.NoError(t, err)
+		require.Equal(t, Released{Chats: 1, Messages: 2, LeftOut: 3}, released)
+		bridge.shows(t, anna, "four", "five")
+	})
+}

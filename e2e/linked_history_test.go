@@ -68,10 +68,14 @@ func TestLinkedHistory(t *testing.T) {
 	require.NoError(t, err)
 	linked := alice.LinksTo(phone)
 	anna := w.Phone("+4915130000052", "Anna")
-	anna.WritesTo(linked, "said while the past came")
+	var said []string
+	for i := range 30 { // before, while and after it is brought on its way
+		said = append(said, fmt.Sprintf("said while the past came %d", i))
+		anna.WritesTo(linked, said[i])
+	}
 	w.eventually("all of the past", func() bool { _, all := alice.old(); return all >= messages })
 	linked.requireHistory(5, messages)
-	alice.WaitForRoom(anna).WaitForMessage(anna, "said while the past came")
+	alice.WaitForRoom(anna).WaitForMessage(anna, said[len(said)-1])
 	require.Contains(t, strings.Join(botSaid(alice), "\n"), "older messages")
 
 	// downtime: what is written meanwhile comes once, and nothing of the past again
@@ -82,7 +86,8 @@ func TestLinkedHistory(t *testing.T) {
 	require.NoError(t, w.stage.Bridge.Start(w.ctx))
 	room := alice.WaitForRoom(anna)
 	room.WaitForMessage(anna, "while the bridge was away 2")
-	require.Equal(t, []string{"said while the past came", "while the bridge was away 0", "while the bridge was away 1", "while the bridge was away 2"}, room.Texts(anna))
+	said = append(said, "while the bridge was away 0", "while the bridge was away 1", "while the bridge was away 2")
+	require.Equal(t, said, room.Texts(anna))
 	linked.requireHistory(5, messages)
 }
 

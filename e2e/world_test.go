@@ -238,10 +238,16 @@ func (h *house) close() {
 	for _, user := range h.users.all {
 		user.client.Close()
 	}
+	if t.Failed() {
+		t.Logf("what the bridge of provider %d was doing:\n%s", h.integrator, h.stage.Bridge.Doing())
+	}
 	if err := h.stage.Close(); err != nil {
 		t.Errorf("provider %d did not end well: %v", h.integrator, err)
 	}
 	log := h.stage.Bridge.Log()
+	if t.Failed() {
+		log, _, _ = strings.Cut(log, "SIGQUIT: quit")
+	}
 	for _, sign := range []string{"panic: ", "goroutine 1 ["} {
 		if strings.Contains(log, sign) {
 			t.Errorf("the bridge of provider %d wrote %q", h.integrator, sign)

@@ -93,6 +93,17 @@ func (p *Process) Stop(limit time.Duration) error {
 	}
 }
 
+// Quit has a Go program end with the stacks of its goroutines in its output, and waits; past the limit it is killed.
+func (p *Process) Quit(limit time.Duration) {
+	defer p.log.Close()
+	_ = p.cmd.Process.Signal(syscall.SIGQUIT) // it has ended if that fails
+	select {
+	case <-p.done:
+	case <-time.After(limit):
+		p.Kill()
+	}
+}
+
 func (p *Process) failure() error {
 	if p.err != nil {
 		return fmt.Errorf("the %s ended with %w", p.name, p.err)

@@ -145,6 +145,24 @@ func (b *Bridge) Kill() error {
 	return nil
 }
 
+// Doing ends the bridge with a look at its goroutines, and returns those that run code of ours.
+func (b *Bridge) Doing() string {
+	if b.process == nil {
+		return "(the bridge was not running)"
+	}
+	process := b.process
+	b.process = nil
+	before := len(process.Output())
+	process.Quit(stopLimit)
+	var ours []string
+	for _, goroutine := range strings.Split(process.Output()[before:], "\n\n") {
+		if strings.Contains(goroutine, "\ncauseway/") {
+			ours = append(ours, goroutine)
+		}
+	}
+	return strings.Join(ours, "\n\n")
+}
+
 // PID is the running bridge's process number, 0 if it does not run.
 func (b *Bridge) PID() int {
 	if b.process == nil {
