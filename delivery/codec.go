@@ -27,10 +27,10 @@ type (
 		ReplyTo string          `json:"reply_to,omitempty"`
 		Alias   string          `json:"alias,omitempty"`
 		Name    string          `json:"name,omitempty"`
-		Proof   []byte          `json:"proof,omitempty"`
+		Proof   []byte          `json:"proof,omitzero"`
 
 		Quote       string   `json:"quote,omitempty"`
-		Mentions    []string `json:"mentions,omitempty"`
+		Mentions    []string `json:"mentions,omitzero"`
 		MentionsAll bool     `json:"mentions_all,omitempty"`
 		Forwarded   bool     `json:"forwarded,omitempty"`
 		// Expires counts milliseconds.

@@ -61,11 +61,11 @@ type GroupChange struct {
 	Timer                      *time.Duration `json:",omitempty"`
 
 	// Added were brought in by somebody, Joined came by themselves; Removed were sent away, Left went by themselves.
-	Added, Joined, Removed, Left []Address `json:",omitempty"`
+	Added, Joined, Removed, Left []Address `json:",omitzero"`
 	// Promoted became administrators, Demoted are so no longer.
-	Promoted, Demoted []Address `json:",omitempty"`
+	Promoted, Demoted []Address `json:",omitzero"`
 	// Requested want to be let in by an administrator, Withdrawn do not any more.
-	Requested, Withdrawn []Address `json:",omitempty"`
+	Requested, Withdrawn []Address `json:",omitzero"`
 	// LinkReset says that the old invitation link no longer works.
 	LinkReset bool `json:",omitempty"`
 	// Deleted says that the group is gone.
