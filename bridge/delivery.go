@@ -13,6 +13,7 @@ import (
 
 	"maunium.net/go/mautrix/bridgev2/matrix/mxmain"
 	"maunium.net/go/mautrix/bridgev2/networkid"
+	"maunium.net/go/mautrix/id"
 
 	"causeway/delivery"
 	"causeway/network"
@@ -34,7 +35,7 @@ func (c *Connector) installDelivery(main *mxmain.BridgeMain) (*delivery.Matrix, 
 		SecretFile: files.secret, LockFile: files.lock, EpochFile: files.epoch,
 		WholeServer:   c.config.DoublePuppets,
 		AcceptRestore: c.AcceptRestore, OnRestore: c.renew, AcceptNewSecret: c.AcceptNewSecret, Software: c.Build,
-		Fleeting: c.fleeting(), Active: c.active,
+		Fleeting: c.fleeting(), Active: c.watched(),
 		Flood: c.config.Delivery.Flood.limits(), People: c.config.Delivery.People.limits(), Disk: c.config.Delivery.disk(files), Timing: c.config.Delivery.timing(),
 		Exit: func(err error) {
 			log.WithLevel(zerolog.FatalLevel).Err(err).Msg("This process must stop at once")
@@ -65,6 +66,14 @@ func (c *Connector) fleeting() func(networkid.UserLoginID) bool {
 		self, err := puppet.LoginAddress(login)
 		return err != nil || self.Kind == network.KindInterop
 	}
+}
+
+// watched is who wants to know of each sign of life of a user, nil if nobody does: then no event is read for one.
+func (c *Connector) watched() func(id.UserID) {
+	if !c.standsIn() {
+		return nil
+	}
+	return c.active
 }
 
 // journalFiles are the files that belong to the database and lie beside it.
