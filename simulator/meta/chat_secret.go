@@ -165,27 +165,14 @@ func (p *Person) SendPoll(to, question string, several int, options ...string) (
 
 // Vote chooses options of a poll, none to take the vote back.
 func (p *Person) Vote(to, pollID string, options ...string) (id string, err error) {
-	chat, err := p.chatOf(to)
-	if err != nil {
-		return "", err
-	}
 	vote := &waE2E.PollVoteMessage{}
 	for _, option := range options {
 		vote.SelectedOptions = append(vote.SelectedOptions, sumOf([]byte(option)))
 	}
-	p.mu.Lock()
-	poll, err := p.talkByID(pollID)
-	var payload, iv []byte
-	if err == nil {
-		payload, iv, err = p.sealSecret(poll, secretVote, vote)
-	}
-	key := p.keyOf(chat, pollID)
-	p.mu.Unlock()
-	if err != nil {
-		return "", err
-	}
-	return p.SendMessage(to, &waE2E.Message{PollUpdateMessage: &waE2E.PollUpdateMessage{PollCreationMessageKey: key,
-		Vote: &waE2E.PollEncValue{EncPayload: payload, EncIV: iv}, SenderTimestampMS: proto.Int64(p.n.now().UnixMilli())}})
+	return p.sendSealed(to, pollID, secretVote, vote, func(key *waCommon.MessageKey, payload, iv []byte) *waE2E.Message {
+		return &waE2E.Message{PollUpdateMessage: &waE2E.PollUpdateMessage{PollCreationMessageKey: key,
+			Vote: &waE2E.PollEncValue{EncPayload: payload, EncIV: iv}, SenderTimestampMS: proto.Int64(p.n.now().UnixMilli())}}
+	})
 }
 
 // pollIn is the poll of a message, nil if it has none.
