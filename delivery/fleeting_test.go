@@ -106,15 +106,22 @@ func TestALostMessageIsAskedFor(t *testing.T) {
 	}
 }
 
+// losesOne is a bridge whose process has died before a message of Anna's reached its room, and whose homeserver is still away.
+func losesOne(t *testing.T, on disk) *playedBridge {
+	t.Helper()
+	bridge := newBridge()
+	bridge.set(func() { bridge.before = fails(errDown) })
+	p := launch(t, on, bridge, keepsNothing)
+	take(t, p, text(anna, "A", "one"))
+	require.NoError(t, p.flush(t.Context()))
+	p.die()
+	return bridge
+}
+
 // Where nobody sends it again, something stands in its place, and gives way to it when it comes at last.
 func TestALostMessageThatNobodySendsAgain(t *testing.T) {
 	onDisks(t, func(t *testing.T, on disk) {
-		bridge := newBridge()
-		bridge.set(func() { bridge.before = fails(errDown) })
-		p := launch(t, on, bridge, keepsNothing)
-		take(t, p, text(anna, "A", "one"))
-		require.NoError(t, p.flush(t.Context()))
-		p.die()
+		bridge := losesOne(t, on)
 		bridge.set(func() { bridge.before = nil })
 		next := launch(t, on, bridge, keepsNothing, impatiently)
 		bridge.shows(t, anna, "network.Undecryptable")
@@ -129,12 +136,7 @@ func TestALostMessageThatNobodySendsAgain(t *testing.T) {
 // Killed again before it has come: it is asked for again, and its place is taken by one thing only.
 func TestALostMessageIsLostAgain(t *testing.T) {
 	onDisks(t, func(t *testing.T, on disk) {
-		bridge := newBridge()
-		bridge.set(func() { bridge.before = fails(errDown) })
-		p := launch(t, on, bridge, keepsNothing)
-		take(t, p, text(anna, "A", "one"))
-		require.NoError(t, p.flush(t.Context()))
-		p.die()
+		bridge := losesOne(t, on)
 		second := launch(t, on, bridge, keepsNothing)
 		asked(t, bridge, "A")
 		take(t, second, text(anna, "A", "one"))
