@@ -152,7 +152,7 @@ func (c *Client) messageArrived(ctx context.Context, e network.MessageEvent) err
 func (c *Client) show(meta simplevent.EventMeta, msg network.Message) error {
 	var failure error
 	err := c.queue(&simplevent.Message[network.Message]{
-		EventMeta: meta, Data: msg, ID: portal.MessageID(msg.ID), HandleExistingFunc: c.replacePlaceholder(&failure),
+		EventMeta: meta, Data: msg, ID: portal.MessageID(msg.ID), HandleExistingFunc: c.handleKnown(&failure),
 		ConvertMessageFunc: func(
 			ctx context.Context, room *bridgev2.Portal, intent bridgev2.MatrixAPI, msg network.Message,
 		) (*bridgev2.ConvertedMessage, error) {
@@ -203,19 +203,25 @@ type upserter = func(
 	_ context.Context, _ *bridgev2.Portal, _ bridgev2.MatrixAPI, existing []*bridgedb.Message, msg network.Message,
 ) (bridgev2.UpsertResult, error)
 
-// replacePlaceholder handles a message whose id is known: a repetition, unless
-// all that is in the room is a placeholder for it. What goes wrong is put into failure.
-func (c *Client) replacePlaceholder(failure *error) upserter {
+// handleKnown handles a message whose id is known: a repetition, unless all that is in the room is a placeholder for it, or
+// not all of its events are there. What goes wrong is put into failure.
+func (c *Client) handleKnown(failure *error) upserter {
 	return func(
 		ctx context.Context, room *bridgev2.Portal, _ bridgev2.MatrixAPI, existing []*bridgedb.Message, msg network.Message,
 	) (bridgev2.UpsertResult, error) {
-		if isStandIn(msg.Content) || len(existing) != 1 || !portal.IsPlaceholder(existing[0]) {
+		isReplaced := portal.IsPlaceholder(existing[0])
+		if isStandIn(msg.Content) || !isReplaced && !portal.IsIncomplete(existing) {
 			return bridgev2.UpsertResult{}, nil
 		}
-		if *failure = c.sayAnew(ctx, room, msg.ID); *failure != nil {
-			return bridgev2.UpsertResult{}, nil
+		meta := c.meta(ctx, bridgev2.RemoteEventEdit, msg.ID.Conversation, msg.ID.Sender)
+		meta.Timestamp = msg.Time
+		meta.Sender.ForceEditOrigSender = !isReplaced // what a former ghost began to send, it ends
+		if isReplaced {
+			if *failure = c.sayAnew(ctx, room, msg.ID); *failure != nil {
+				return bridgev2.UpsertResult{}, nil
+			}
 		}
-		return bridgev2.UpsertResult{SubEvents: []bridgev2.RemoteEvent{c.replacement(ctx, msg, failure)}}, nil
+		return bridgev2.UpsertResult{SubEvents: []bridgev2.RemoteEvent{c.completion(meta, msg, failure)}}, nil
 	}
 }
 
@@ -228,10 +234,8 @@ func isStandIn(content network.Content) bool {
 	return false
 }
 
-// replacement turns the placeholder of a message into the message.
-func (c *Client) replacement(ctx context.Context, msg network.Message, failure *error) bridgev2.RemoteEvent {
-	meta := c.meta(ctx, bridgev2.RemoteEventEdit, msg.ID.Conversation, msg.ID.Sender)
-	meta.Timestamp = msg.Time
+// completion turns what is in the room of a message into the message: a placeholder, or some of its events.
+func (c *Client) completion(meta simplevent.EventMeta, msg network.Message, failure *error) bridgev2.RemoteEvent {
 	return &simplevent.Message[network.Message]{
 		EventMeta: meta, Data: msg, ID: portal.MessageID(msg.ID), TargetMessage: portal.MessageID(msg.ID),
 		ConvertEditFunc: func(
@@ -241,7 +245,10 @@ func (c *Client) replacement(ctx context.Context, msg network.Message, failure *
 			if err != nil {
 				return nil, err
 			}
-			return portal.ReplacePlaceholder(converted, existing[0]), nil
+			if portal.IsPlaceholder(existing[0]) {
+				return portal.ReplacePlaceholder(converted, existing), nil
+			}
+			return portal.Complete(converted, existing), nil
 		},
 	}
 }

@@ -56,9 +56,7 @@ func (c *Client) convertEdit(
 	if err != nil {
 		return nil, err
 	}
-	change := portal.ReplacePlaceholder(converted, existing[0])
-	change.DeletedParts = existing[1:]
-	return change, nil
+	return portal.NewForm(converted, existing, msg.ID), nil
 }
 
 // removalArrived takes a message out of its room that was taken back.

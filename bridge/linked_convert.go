@@ -151,8 +151,7 @@ func (c *Client) convertLinkedEdit(
 	if err != nil {
 		return nil, fmt.Errorf("failed to convert new content: %w", err)
 	}
-	change := portal.ReplacePlaceholder(converted, existing[0])
+	change := portal.NewForm(converted, existing, msg.ID)
 	change.ModifiedParts[0].NewMentions = converted.Parts[0].Content.Mentions
-	change.DeletedParts = existing[1:]
 	return change, nil
 }

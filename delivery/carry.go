@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"fmt"
 	"sync"
 
 	"maunium.net/go/mautrix"
@@ -21,8 +20,6 @@ type carriage struct {
 	remember func(marker string, event id.EventID)
 
 	lock sync.Mutex
-	// calls counts the effects of each class, to tell those of one event apart.
-	calls map[string]int
 	// asked counts the effects that the homeserver was asked for and that it may have, or not.
 	asked int
 	// failed is the last failure of an effect: bridgev2 does not hand all of them up.
@@ -55,23 +52,10 @@ func carriageOf(ctx context.Context) *carriage {
 	return c
 }
 
-// effect names one call of the homeserver: the same at each try of the same event.
-func (c *carriage) effect(room id.RoomID, sender id.UserID, class string, part int) []string {
-	c.lock.Lock()
-	defer c.lock.Unlock()
-	if c.calls == nil {
-		c.calls = map[string]int{}
-	}
-	call := fmt.Sprintf("%s/%d", class, part)
-	number := c.calls[call]
-	c.calls[call]++
-	return effectOf(c.identity, room, sender, class, part, number)
-}
-
-func effectOf(i identity, room id.RoomID, sender id.UserID, class string, part, number int) []string {
-	return []string{
-		string(room), string(sender), class, i.chat, i.sender, i.remoteID, i.kind, fmt.Sprint(part), fmt.Sprint(number),
-	}
+// effect names one effect of the event: the same at each try. What it consists of is said by substance, see
+// [substanceOf]: its place among the effects of a try would not do, as a later try has those to do that are left.
+func (c *carriage) effect(room id.RoomID, sender id.UserID, substance ...string) []string {
+	return append([]string{string(room), string(sender), c.chat, c.sender, c.remoteID, c.kind}, substance...)
 }
 
 // ask notes that the homeserver is being asked for an effect.

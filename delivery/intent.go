@@ -57,7 +57,7 @@ func (i *Intent) SendMessage(
 		}
 		return i.ASIntent.SendMessage(ctx, room, eventType, content, extra)
 	}
-	parts := carried.effect(room, i.GetMXID(), classOf(eventType, extra), extra.PartIndex)
+	parts := carried.effect(room, i.GetMXID(), substanceOf(eventType, content, extra)...)
 	secret := i.m.d.secret
 	marker := secret.marker(parts...)
 	if known, ok := carried.find(marker); ok {
@@ -75,12 +75,25 @@ func (i *Intent) SendMessage(
 	return resp, nil
 }
 
-// classOf keeps the effects of one event apart that are not the same at each try: a notice is no message.
-func classOf(eventType event.Type, extra *bridgev2.MatrixSendExtra) string {
-	if extra.MessageMeta == nil && extra.ReactionMeta == nil && eventType == event.EventMessage {
-		return "notice"
+// substanceOf tells the effects of one event apart by what they are.
+func substanceOf(eventType event.Type, content *event.Content, extra *bridgev2.MatrixSendExtra) []string {
+	switch parsed := content.Parsed.(type) {
+	case *event.RedactionEventContent:
+		return []string{eventType.Type, "redacts", string(parsed.Redacts)}
+	case *event.ReactionEventContent:
+		return []string{eventType.Type, "reacts", string(parsed.RelatesTo.EventID), parsed.RelatesTo.Key}
+	case *event.MessageEventContent:
+		if replaced := parsed.RelatesTo.GetReplaceID(); replaced != "" {
+			return []string{eventType.Type, "replaces", string(replaced)}
+		}
+		if extra.MessageMeta == nil {
+			return []string{eventType.Type, "says", parsed.Body}
+		}
 	}
-	return eventType.Type
+	if extra.MessageMeta == nil {
+		return []string{eventType.Type}
+	}
+	return []string{eventType.Type, "part", string(extra.MessageMeta.PartID)}
 }
 
 // ask asks the homeserver, and keeps book of whether it is known what came of it.

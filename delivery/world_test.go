@@ -173,7 +173,7 @@ func (b *playedBridge) handleMessage(carried *carriage, login networkid.UserLogi
 		}
 	}
 	room := b.PortalKey(login, e.Message.ID.Conversation).ID
-	parts := carried.effect(id.RoomID(room), id.UserID(e.Message.ID.Sender.String()), "m.room.message", 0)
+	parts := carried.effect(id.RoomID(room), id.UserID(e.Message.ID.Sender.String()), "m.room.message")
 	marker := strings.Join(parts, "|")
 	event, found := carried.find(marker)
 	if !found {

@@ -82,6 +82,8 @@ func (m *Metadata) Reserved() bool {
 type MessageMetadata struct {
 	// Placeholder says that the message stands for content that could not be opened or shown yet.
 	Placeholder bool `json:"placeholder,omitempty"`
+	// Parts is how many events a message has that needs more than one.
+	Parts int `json:"parts,omitempty"`
 	// Ahead is the network's id of the message that took what a file has no room for; it goes when the file goes.
 	Ahead string `json:"ahead,omitempty"`
 	// Poll names the options of a poll that a Matrix user asked.

@@ -63,7 +63,7 @@ func TestPlaceholderIsReplaced(t *testing.T) {
 	row := &database.Message{Metadata: &portal.MessageMetadata{Placeholder: true}}
 	converted, err := portal.ToMatrix(received(network.Text{Body: "*hi*"}), notices)
 	require.NoError(t, err)
-	edit := portal.ReplacePlaceholder(converted, row)
+	edit := portal.ReplacePlaceholder(converted, []*database.Message{row})
 	require.Len(t, edit.ModifiedParts, 1)
 	require.Equal(t, "*hi*", edit.ModifiedParts[0].Content.Body)
 	require.Same(t, row, edit.ModifiedParts[0].Part)

@@ -3,6 +3,7 @@ package portal
 import (
 	"fmt"
 	"html"
+	"slices"
 	"strings"
 
 	"maunium.net/go/mautrix/bridgev2"
@@ -52,6 +53,11 @@ func Converted(msg network.Message, parts ...*bridgev2.ConvertedMessagePart) *br
 	for i, part := range parts[1:] {
 		part.ID = networkid.PartID(fmt.Sprint(i + 1))
 	}
+	if len(parts) > 1 {
+		for _, part := range parts {
+			part.DBMetadata.(*MessageMetadata).Parts = len(parts)
+		}
+	}
 	converted := &bridgev2.ConvertedMessage{Parts: parts}
 	if msg.ReplyTo != nil && msg.ReplyTo.Conversation == msg.ID.Conversation {
 		converted.ReplyTo = &networkid.MessageOptionalPartID{MessageID: MessageID(*msg.ReplyTo)}
@@ -78,15 +84,43 @@ func IsPlaceholder(message *database.Message) bool {
 	return ok && metadata.Placeholder
 }
 
-// ReplacePlaceholder turns a placeholder into the message that it stood for.
-func ReplacePlaceholder(converted *bridgev2.ConvertedMessage, placeholder *database.Message) *bridgev2.ConvertedEdit {
-	edit := &bridgev2.ConvertedEdit{
-		ModifiedParts: []*bridgev2.ConvertedEditPart{converted.Parts[0].ToEditPart(placeholder)},
+// IsIncomplete says whether events of a bridged message are missing: bridgev2 sends them one by one, and not all may have
+// come to their room before the process or the homeserver failed.
+func IsIncomplete(existing []*database.Message) bool {
+	metadata, ok := existing[0].Metadata.(*MessageMetadata)
+	return ok && len(existing) < metadata.Parts
+}
+
+// Complete adds what of a message is not in its room yet.
+func Complete(converted *bridgev2.ConvertedMessage, existing []*database.Message) *bridgev2.ConvertedEdit {
+	missing := *converted
+	missing.Parts = slices.DeleteFunc(slices.Clone(converted.Parts), func(part *bridgev2.ConvertedMessagePart) bool {
+		return slices.ContainsFunc(existing, func(known *database.Message) bool { return known.PartID == part.ID })
+	})
+	if len(missing.Parts) == 0 {
+		return &bridgev2.ConvertedEdit{}
 	}
-	if len(converted.Parts) > 1 {
-		edit.AddedParts = &bridgev2.ConvertedMessage{Parts: converted.Parts[1:]}
+	return &bridgev2.ConvertedEdit{AddedParts: &missing}
+}
+
+// ReplacePlaceholder turns a placeholder, the first of what is there, into the message that it stood for.
+func ReplacePlaceholder(converted *bridgev2.ConvertedMessage, existing []*database.Message) *bridgev2.ConvertedEdit {
+	change := Complete(converted, existing)
+	change.ModifiedParts = []*bridgev2.ConvertedEditPart{converted.Parts[0].ToEditPart(existing[0])}
+	return change
+}
+
+// NewForm puts new content in place of a message's: its first event is replaced, those that only the old content had go,
+// and those that only the new one has come. An edit that is tried again finds its own by their names.
+func NewForm(converted *bridgev2.ConvertedMessage, existing []*database.Message, edit network.MessageID) *bridgev2.ConvertedEdit {
+	for _, part := range converted.Parts[1:] {
+		part.ID += networkid.PartID("/" + edit.ID)
 	}
-	return edit
+	change := ReplacePlaceholder(converted, existing)
+	change.DeletedParts = slices.DeleteFunc(slices.Clone(existing[1:]), func(known *database.Message) bool {
+		return slices.ContainsFunc(converted.Parts, func(part *bridgev2.ConvertedMessagePart) bool { return known.PartID == part.ID })
+	})
+	return change
 }
 
 // LongText says whether a text is too long to stand in a room, and if so what of it does; all of it goes into a file.

@@ -23,6 +23,9 @@ import (
 // from the network to Matrix.
 type mix struct {
 	files, reactions, toMatrix float64
+	// long is the share of the texts to Matrix that are too long for one event: their beginning stands in the room, and all
+	// of them in a file after it.
+	long float64
 	// sealed is the share of lines before which the user sends something encrypted, for which nobody has a key.
 	sealed float64
 }
@@ -32,6 +35,8 @@ const (
 	leaning = 0.7
 	// filler is how many bytes a file has behind its picture, so that it goes in more than one piece.
 	filler = 100 << 10
+	// longText is how many bytes a long text has.
+	longText = 40 << 10
 	// reactable is how many of the newest lines of a chat may get a reaction.
 	reactable = 20
 )
@@ -41,7 +46,7 @@ func mixOf(phase Phase) mix {
 	if phase.Fault != nil && phase.Fault.mix != (mix{}) {
 		return phase.Fault.mix
 	}
-	m := mix{toMatrix: 0.5}
+	m := mix{toMatrix: 0.5, long: 0.1}
 	switch {
 	case phase.Fault != nil:
 		return m
@@ -53,6 +58,8 @@ func mixOf(phase Phase) mix {
 	switch phase.Name {
 	case failpoint.MediaToMatrix, failpoint.MediaToNetwork, failpoint.MediaStored:
 		m.files = 0.5
+	case failpoint.SendBefore, failpoint.SendCommitted, failpoint.SendUsed:
+		m.long = 0.4
 	case failpoint.FrontWaitingKeys:
 		m.sealed = 0.5
 	case failpoint.RedactOrEdit:
@@ -79,6 +86,17 @@ func photo(seq int) []byte {
 	fmt.Fprintf(&out, "%d", seq)
 	out.Write(bytes.Repeat([]byte{byte(seq)}, filler))
 	return out.Bytes()
+}
+
+// lengthen makes a text so long that it is a line and more.
+func lengthen(line string) string {
+	return line + "\n" + strings.Repeat("and so on, ", longText/len("and so on, "))
+}
+
+// firstLine is the line in a text that may be a long one.
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
 }
 
 func sumOf(data []byte) string {

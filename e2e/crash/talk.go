@@ -78,13 +78,17 @@ func (t *talk) say(phase string, c *chat) {
 	if t.rng.Float64() < mix.files {
 		file = photo(said.Seq)
 	}
-	text := said.Text(t.key)
+	text, whole := said.Text(t.key), file
+	if file == nil && direction == checker.ToMatrix && t.rng.Float64() < mix.long {
+		text = lengthen(text)
+		whole = []byte(text)
+	}
 	name, err := t.world.post(c, direction, text, file)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	noted := &t.said[said.Seq-1]
-	if file != nil {
-		noted.File = sumOf(file)
+	if whole != nil {
+		noted.File = sumOf(whole)
 	}
 	if err != nil {
 		t.refused++

@@ -39,7 +39,7 @@ func (v *watch) follow(ctx context.Context) {
 	// nothing matches, so it ends with ctx alone
 	_, _ = v.world.hs.Await(ctx, 0, func(event homeserver.Event) bool {
 		if content, replaces := bodyOf(event); content.Body != "" && !isOurs(event.Sender) {
-			v.note(content.Body, cmp.Or(replaces, event.ID))
+			v.note(firstLine(content.Body), cmp.Or(replaces, event.ID))
 		}
 		if failed := failedBy(event); failed != "" {
 			v.mu.Lock()
@@ -192,9 +192,13 @@ func (w *world) show(room *checker.Room, event homeserver.Event) {
 	switch event.Type {
 	case "m.room.message":
 		content, replaces := bodyOf(event)
-		seen := checker.Seen{ID: event.ID, From: event.Sender, Text: content.Body, Notice: content.Msgtype == "m.notice", Replaces: replaces}
-		if file := w.hs.Media(content.URL); file != nil {
+		seen := checker.Seen{ID: event.ID, From: event.Sender, Text: firstLine(content.Body), Notice: content.Msgtype == "m.notice", Replaces: replaces}
+		file := w.hs.Media(content.URL)
+		if file != nil {
 			seen.File = sumOf(file)
+		}
+		if content.Msgtype == "m.file" && belongs(room, seen, firstLine(string(file))) {
+			return
 		}
 		room.Seen = append(room.Seen, seen)
 	case "m.reaction":
@@ -206,6 +210,17 @@ func (w *world) show(room *checker.Room, event homeserver.Event) {
 			room.Failed = append(room.Failed, failed)
 		}
 	}
+}
+
+// belongs adds a file to the line above it that is the beginning of its text. One more such file is no part of that.
+func belongs(room *checker.Room, file checker.Seen, line string) bool {
+	for i := range room.Seen {
+		if above := &room.Seen[i]; above.Text == line && above.From == file.From && above.File == "" {
+			above.File = file.File
+			return true
+		}
+	}
+	return false
 }
 
 // failedBy is the event that a status says to have failed for good, empty for all else.
