@@ -326,6 +326,37 @@ func TestLongTextBecomesAFile(t *testing.T) {
 	require.Equal(t, "text/plain", homeserver.types[0])
 }
 
+// The process died, or the homeserver failed, after the first event of a message.
+func TestMessageOfTwoEventsIsCompleted(t *testing.T) {
+	c, room, homeserver := receiving(t)
+	msg := arrived(network.Text{Body: strings.Repeat("a long story. ", 4000)})
+	converted, err := c.convertIncoming(t.Context(), room, homeserver, msg)
+	require.NoError(t, err)
+	var existing []*bridgedb.Message
+	for _, part := range converted.Parts {
+		existing = append(existing, &bridgedb.Message{PartID: part.ID, Metadata: part.DBMetadata})
+	}
+	var failure error
+	known := func(existing ...*bridgedb.Message) bridgev2.UpsertResult {
+		result, err := c.handleKnown(&failure)(t.Context(), room, homeserver, existing, msg)
+		require.NoError(t, err)
+		require.NoError(t, failure)
+		return result
+	}
+	require.Empty(t, known(existing...).SubEvents, "it came again, and nothing is missing")
+	for i, missing := range existing {
+		there := existing[1-i]
+		result := known(there)
+		require.Len(t, result.SubEvents, 1)
+		change, err := result.SubEvents[0].(bridgev2.RemoteEdit).ConvertEdit(t.Context(), room, homeserver, []*bridgedb.Message{there})
+		require.NoError(t, err)
+		require.NoError(t, failure)
+		require.Empty(t, change.ModifiedParts)
+		require.Len(t, change.AddedParts.Parts, 1)
+		require.Equal(t, missing.PartID, change.AddedParts.Parts[0].ID)
+	}
+}
+
 func TestPreviewPictureArrives(t *testing.T) {
 	c, room, homeserver := receiving(t)
 	converted, err := c.convertIncoming(t.Context(), room, homeserver, arrived(network.Text{
