@@ -24,6 +24,8 @@ type carriage struct {
 	asked int
 	// failed is the last failure of an effect: bridgev2 does not hand all of them up.
 	failed error
+	// end is the failure with which the try has ended. bridgev2 goes on after some, as if what failed had been done.
+	end error
 }
 
 type carriageKey struct{}
@@ -79,11 +81,22 @@ func (c *carriage) inDoubt() bool {
 	return c.asked > 0
 }
 
-// fail notes why an effect has failed.
-func (c *carriage) fail(err error) {
+// fail notes why an effect has failed. ends says that the try ends with it: nothing more of the event is done until it is
+// tried again.
+func (c *carriage) fail(err error, ends bool) {
 	c.lock.Lock()
 	defer c.lock.Unlock()
 	c.failed = err
+	if ends {
+		c.end = err
+	}
+}
+
+// stopped is why the try has ended, nil if it has not.
+func (c *carriage) stopped() error {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	return c.end
 }
 
 // failure is why the last effect that failed did, nil if none has.

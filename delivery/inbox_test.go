@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"maunium.net/go/mautrix/id"
 
@@ -100,6 +101,38 @@ func TestAChangeThatIsSentAgainDoesNotUndoALaterOne(t *testing.T) {
 				until(t, func() bool { return p.inboxStates(t)[database.InboxDone] == 1+len(c.comes) })
 				p.Stop(t.Context())
 				require.Equal(t, c.effects, effects)
+			})
+		})
+	}
+}
+
+// Tried again after a newer change, what is older would look like the newest: before a change begins, all before it is closed.
+func TestAChangeBeginsWhenWhatIsBeforeItIsClosed(t *testing.T) {
+	target := text(anna, "T", "one")
+	for name, content := range map[string]network.Content{
+		"reaction": network.Reaction{Target: target.Message.ID, Emoji: "👍"}, "edit": network.Edit{Target: target.Message.ID, Content: network.Text{Body: "new"}},
+		"removal": network.Remove{Target: target.Message.ID}, "vote": network.Vote{Poll: target.Message.ID},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onDisks(t, func(t *testing.T, on disk) {
+				bridge := newBridge()
+				taken, closed := make(chan struct{}), make(chan int, 1)
+				var p *process
+				bridge.ignores = func(e network.Event) bool {
+					<-taken // so that no other commit brings theirs along
+					if e.(network.MessageEvent).Message.ID.ID == "C" {
+						rows, err := p.journal.InboxByState(t.Context(), database.InboxDone, 10)
+						assert.NoError(t, err)
+						closed <- len(rows)
+					}
+					return false
+				}
+				p = launch(t, on, bridge)
+				change := text(anna, "C", "")
+				change.Message.Content = content
+				take(t, p, target, text(anna, "U", "two"), change)
+				close(taken)
+				require.Equal(t, 2, <-closed)
 			})
 		})
 	}

@@ -77,6 +77,12 @@ func (in *Inbox) try(ctx context.Context, lane *inboxLane, row *database.InboxRo
 	if event, err = in.reread(ctx, row, event); err != nil {
 		return in.failed(ctx, lane, row, event, err)
 	}
+	if changes(row.Kind) {
+		// What came before it must not be tried again after it: that would look like the newer change, and undo this one.
+		if err = in.d.flush(ctx); err != nil {
+			return verdict{wait: in.d.timing.RetryFirst}
+		}
+	}
 	overtaken, err := in.overtaken(ctx, row)
 	if err != nil {
 		return in.failed(ctx, lane, row, event, err)
@@ -114,6 +120,15 @@ func (in *Inbox) try(ctx context.Context, lane *inboxLane, row *database.InboxRo
 		how = endPlaceholder
 	}
 	return in.end(lane, row, how)
+}
+
+// changes says whether events of a kind change what is in the room already.
+func changes(kind string) bool {
+	switch kind {
+	case kindReaction, kindEdit, kindVote, kindRemove:
+		return true
+	}
+	return false
 }
 
 // overtaken says whether a change has come too late: nothing but the last of them counts.

@@ -57,6 +57,9 @@ func (i *Intent) SendMessage(
 		}
 		return i.ASIntent.SendMessage(ctx, room, eventType, content, extra)
 	}
+	if err := carried.stopped(); err != nil {
+		return nil, err
+	}
 	parts := carried.effect(room, i.GetMXID(), substanceOf(eventType, content, extra)...)
 	secret := i.m.d.secret
 	marker := secret.marker(parts...)
@@ -69,10 +72,16 @@ func (i *Intent) SendMessage(
 		err = failpoint.Hit(failpoint.SendUsed)
 	}
 	if err != nil {
-		carried.fail(err)
+		kind, _ := faultOf(err)
+		carried.fail(err, kind == faultTransient && !isNotice(eventType, extra))
 		return nil, err
 	}
 	return resp, nil
+}
+
+// isNotice says whether an event is none of the network's, but words of the bridge's own.
+func isNotice(eventType event.Type, extra *bridgev2.MatrixSendExtra) bool {
+	return eventType == event.EventMessage && extra.MessageMeta == nil
 }
 
 // substanceOf tells the effects of one event apart by what they are.
@@ -86,7 +95,7 @@ func substanceOf(eventType event.Type, content *event.Content, extra *bridgev2.M
 		if replaced := parsed.RelatesTo.GetReplaceID(); replaced != "" {
 			return []string{eventType.Type, "replaces", string(replaced)}
 		}
-		if extra.MessageMeta == nil {
+		if isNotice(eventType, extra) {
 			return []string{eventType.Type, "says", parsed.Body}
 		}
 	}

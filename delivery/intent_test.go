@@ -1,7 +1,9 @@
 package delivery
 
 import (
+	"context"
 	"encoding/json"
+	"regexp"
 	"testing"
 	"time"
 
@@ -11,6 +13,8 @@ import (
 	"maunium.net/go/mautrix/bridgev2/networkid"
 	"maunium.net/go/mautrix/event"
 	"maunium.net/go/mautrix/id"
+
+	"causeway/simulator/homeserver"
 )
 
 // A network's event may have several effects of one kind. When it is tried again some of them are done and bridgev2 does not
@@ -76,5 +80,48 @@ func TestEffectsThatAreLeftAreNotTakenForThoseThatAreDone(t *testing.T) {
 				require.NotEmpty(t, evt.RedactedBy)
 			}
 		}
+	})
+}
+
+// bridgev2 goes on where the old reaction could not be taken back, and would never try that again.
+func TestATryEndsWithItsFirstFailure(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		port := freePort(t)
+		hs := newHomeserver(t, port)
+		p := startProgram(t, on, hs, port, newClient())
+		take(t, &process{Delivery: p.Delivery}, text(anna, "A", "one"))
+		room := id.RoomID(onlyRoomShows(t, hs, "one"))
+		ghost := p.matrix.GhostIntent(networkid.UserID(anna.String()))
+		redaction := &event.Content{Parsed: &event.RedactionEventContent{Redacts: "$old"}}
+		notice := &event.Content{Parsed: &event.MessageEventContent{MsgType: event.MsgNotice, Body: "hello"}}
+		reaction := &event.Content{Parsed: &event.ReactionEventContent{RelatesTo: event.RelatesTo{Type: event.RelAnnotation, EventID: "$new", Key: "👍"}}}
+		send := func(ctx context.Context, kind event.Type, content *event.Content) error {
+			_, err := ghost.SendMessage(ctx, room, kind, content, nil)
+			return err
+		}
+		begin := func() context.Context {
+			return withCarriage(t.Context(), &carriage{
+				find: func(string) (id.EventID, bool) { return "", false }, remember: func(string, id.EventID) {},
+			})
+		}
+		fails := func(kind homeserver.Kind) {
+			hs.Fault(homeserver.Fault{Kind: kind, Path: regexp.MustCompile("/(send|redact)/"), Count: 1})
+		}
+		try := begin()
+		fails(homeserver.Status500)
+		failure := send(try, event.EventRedaction, redaction)
+		require.Error(t, failure)
+		require.Equal(t, failure, send(try, event.EventReaction, reaction), "its redaction is still to come")
+		for _, evt := range hs.Timeline(string(room)) {
+			require.NotEqual(t, "m.reaction", evt.Type)
+		}
+		try = begin()
+		fails(homeserver.NotFound)
+		require.Error(t, send(try, event.EventRedaction, redaction))
+		require.NoError(t, send(try, event.EventReaction, reaction), "what is refused will always be")
+		try = begin()
+		fails(homeserver.Status500)
+		require.Error(t, send(try, event.EventMessage, notice))
+		require.NoError(t, send(try, event.EventReaction, reaction), "a notice of ours stops nothing")
 	})
 }

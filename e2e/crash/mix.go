@@ -49,6 +49,7 @@ func mixOf(phase Phase) mix {
 	m := mix{toMatrix: 0.5, long: 0.1}
 	switch {
 	case phase.Fault != nil:
+		m.reactions = 0.1
 		return m
 	case strings.HasPrefix(phase.Name, "R"):
 		m.toMatrix = leaning
