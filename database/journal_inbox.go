@@ -2,6 +2,8 @@ package database
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 
 	"go.mau.fi/util/dbutil"
@@ -87,6 +89,8 @@ const (
 		AND later.state IN ('new', 'retry', 'done') AND later.error_class <> 'dropped'
 		AND came.seq < COALESCE((SELECT seq FROM cw_inbox WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND sender_id = $4
 			AND remote_id = later.remote_id AND kind = 'undecryptable'), later.seq))`
+	inboxBeforeQuery = `SELECT state FROM cw_inbox WHERE bridge_id = $1 AND chat_id = $2 AND receiver = $3 AND target_id = $4 AND seq < $5
+		AND (state IN ('new', 'retry') OR state = 'held' AND hold_until < $6) ORDER BY seq LIMIT 1`
 	inboxByStateQuery = `SELECT ` + inboxColumns + ` FROM cw_inbox WHERE bridge_id = $1 AND state = $2 ORDER BY seq LIMIT $3`
 )
 
@@ -106,6 +110,15 @@ func (j *Journal) InboxOvertaken(ctx context.Context, r InboxRow) (overtaken boo
 		return false, fmt.Errorf("failed to look for what has overtaken an inbox row: %w", err)
 	}
 	return overtaken, nil
+}
+
+// InboxBefore is the state of the oldest change to the same message that came before a row and has not ended, empty if all have.
+func (j *Journal) InboxBefore(ctx context.Context, r InboxRow) (state InboxState, err error) {
+	err = j.db.QueryRow(ctx, inboxBeforeQuery, j.bridgeID, r.Chat, r.Receiver, r.Target, r.Seq, StagedLive).Scan(&state)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("failed to look for what an inbox row has to wait for: %w", err)
+	}
+	return state, nil
 }
 
 // AddInbox stores an event. It returns false if its identity is known already, in whatever state.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"maunium.net/go/mautrix/bridgev2/networkid"
 	"maunium.net/go/mautrix/id"
 
 	"causeway/database"
@@ -385,6 +386,44 @@ func TestAnEventWaitsForTheMessageThatItChanges(t *testing.T) {
 		take(t, p, text(anna, "A", "one"))
 		bridge.shows(t, anna, "other", "one", "network.Edit")
 	})
+}
+
+// What takes a change back does not pass it by while it waits for its message.
+func TestChangesThatWaitKeepTheirOrder(t *testing.T) {
+	target := text(anna, "T", "one")
+	reaction := func(id, emoji string) network.MessageEvent {
+		e := text(anna, id, "")
+		e.Message.Content = network.Reaction{Target: target.Message.ID, Emoji: emoji}
+		return e
+	}
+	for name, comes := range map[string][]network.Event{
+		"both before it":         {reaction("A", "👍"), reaction("B", ""), target},
+		"one before it, one not": {reaction("A", "👍"), target, reaction("B", "")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onDisks(t, func(t *testing.T, on disk) {
+				bridge := newBridge()
+				taken := make(chan struct{})
+				var effects []string
+				bridge.ignores = func(e network.Event) bool {
+					<-taken
+					message := e.(network.MessageEvent).Message
+					content, ok := message.Content.(network.Reaction)
+					if known, err := bridge.Bridged(t.Context(), networkid.PortalKey{}, content.Target); !ok || err != nil || !known {
+						return ok
+					}
+					effects = append(effects, message.ID.ID)
+					return false
+				}
+				p := launch(t, on, bridge)
+				take(t, p, comes...)
+				close(taken)
+				until(t, func() bool { return p.inboxStates(t)[database.InboxDone] == 3 })
+				p.Stop(t.Context())
+				require.Equal(t, []string{"A", "B"}, effects)
+			})
+		})
+	}
 }
 
 func TestAnEditOfAMessageThatNeverComesIsAMessage(t *testing.T) {

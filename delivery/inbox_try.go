@@ -78,9 +78,8 @@ func (in *Inbox) try(ctx context.Context, lane *inboxLane, row *database.InboxRo
 		return in.failed(ctx, lane, row, event, err)
 	}
 	if changes(row.Kind) {
-		// What came before it must not be tried again after it: that would look like the newer change, and undo this one.
-		if err = in.d.flush(ctx); err != nil {
-			return verdict{wait: in.d.timing.RetryFirst}
+		if verdict, ok := in.inTurn(ctx, lane, row); !ok {
+			return verdict
 		}
 	}
 	overtaken, err := in.overtaken(ctx, row)
@@ -129,6 +128,27 @@ func changes(kind string) bool {
 		return true
 	}
 	return false
+}
+
+// inTurn waits until all that came before a change is closed on disk: tried again after it, an older change would look like
+// the newest, and undo it. ok is whether the row may be tried now: where an older change to the same message is held, it
+// has to wait with that, and where one has just been let go, the lane reads both again.
+func (in *Inbox) inTurn(ctx context.Context, lane *inboxLane, row *database.InboxRow) (v verdict, ok bool) {
+	if err := in.d.flush(ctx); err != nil {
+		return verdict{wait: in.d.timing.RetryFirst}, false
+	}
+	before, err := in.d.journal.InboxBefore(ctx, *row)
+	switch {
+	case err != nil:
+		zerolog.Ctx(ctx).Err(err).Msg("Failed to read the journal, trying again")
+		return verdict{wait: in.d.timing.RetryFirst}, false
+	case before == database.InboxHeld:
+		return in.hold(ctx, row), false
+	case before != "":
+		in.lanes.reload(lane.key)
+		return verdict{ended: true}, false
+	}
+	return verdict{}, true
 }
 
 // overtaken says whether a change has come too late: nothing but the last of them counts.
