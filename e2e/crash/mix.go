@@ -169,18 +169,24 @@ func (t *talk) react(c *chat, direction checker.Direction) bool {
 		next = ""
 	}
 	var err error
+	takenBack := ""
 	if direction == checker.ToMatrix {
 		now.event, err = t.reactAsPerson(c, target, next)
 	} else {
-		now.event, err = t.reactAsUser(c, target, now, next)
+		takenBack, now.event, err = t.reactAsUser(c, target, now, next)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if direction == checker.ToNetwork && is && next != "" {
+	reacted := checker.Reacted{Direction: direction, Chat: c.name, Target: target.ID, Accepted: err == nil}
+	if direction == checker.ToNetwork && is {
 		// taken back first, as clients do
-		t.reacted = append(t.reacted, checker.Reacted{Direction: direction, Chat: c.name, Target: target.ID, Accepted: err == nil})
+		reacted.ID = takenBack
+		t.reacted = append(t.reacted, reacted)
 	}
-	t.reacted = append(t.reacted, checker.Reacted{Direction: direction, Chat: c.name, Target: target.ID, Emoji: next, Accepted: err == nil})
+	if direction == checker.ToMatrix || next != "" {
+		reacted.Emoji, reacted.ID = next, now.event
+		t.reacted = append(t.reacted, reacted)
+	}
 	t.reactions[key] = reaction{next, now.event}
 	if err != nil {
 		t.refused++
@@ -216,17 +222,19 @@ func (t *talk) reactAsPerson(c *chat, target checker.Said, emoji string) (string
 	return "", fmt.Errorf("failed to find %q on the phone again", text)
 }
 
-func (t *talk) reactAsUser(c *chat, target checker.Said, now reaction, emoji string) (string, error) {
+// reactAsUser returns what the homeserver calls the redaction of the reaction that was there, and the new one.
+func (t *talk) reactAsUser(c *chat, target checker.Said, now reaction, emoji string) (takenBack, event string, err error) {
 	hs := t.world.hs
 	if now.emoji != "" {
-		if _, err := hs.Send(c.room, c.user.id, "m.room.redaction", map[string]string{"redacts": now.event}); err != nil {
-			return "", err
+		if takenBack, err = hs.Send(c.room, c.user.id, "m.room.redaction", map[string]string{"redacts": now.event}); err != nil {
+			return "", "", err
 		}
 	}
 	if emoji == "" {
-		return "", nil
+		return takenBack, "", nil
 	}
-	return hs.Send(c.room, c.user.id, "m.reaction", map[string]any{
+	event, err = hs.Send(c.room, c.user.id, "m.reaction", map[string]any{
 		"m.relates_to": map[string]string{"rel_type": "m.annotation", "event_id": t.world.eventOf(target.Text(t.key)), "key": emoji},
 	})
+	return takenBack, event, err
 }

@@ -45,8 +45,8 @@ func goodRun() Record {
 	phones["100@lid"].Marks = []Mark{{"1@interop", "$1", "😀"}, {"1@interop", "$1", ""}, {"1@interop", "$1", "👍"}}
 	rooms["a1"].Marks = []Mark{{"@ghost100@lid", "$2", "👍"}, {"@alice:hs", "$1", "👍"}}
 	record.Reacted = []Reacted{
-		{ToNetwork, "a1", "$1", "😀", true}, {ToMatrix, "a1", "$2", "🎉", true}, {ToNetwork, "a1", "$1", "", true},
-		{ToMatrix, "a1", "$2", "👍", true}, {ToNetwork, "a1", "$1", "👍", true}, {ToMatrix, "b1", "$6", "👍", true}, {ToMatrix, "b1", "$6", "", true},
+		{ToNetwork, "a1", "$1", "😀", true, "$r1"}, {ToMatrix, "a1", "$2", "🎉", true, ""}, {ToNetwork, "a1", "$1", "", true, "$r2"},
+		{ToMatrix, "a1", "$2", "👍", true, ""}, {ToNetwork, "a1", "$1", "👍", true, "$r3"}, {ToMatrix, "b1", "$6", "👍", true, ""}, {ToMatrix, "b1", "$6", "", true, ""},
 	}
 	record.Rooms = []Room{*rooms["a1"], *rooms["a2"], *rooms["b1"]}
 	record.Phones = []Phone{*phones["100@lid"], *phones["200@lid"]}
@@ -185,6 +185,18 @@ func TestWhatTheAuthorKnowsIsNotLost(t *testing.T) {
 	record.Rooms[0].Seen = record.Rooms[0].Seen[1:] // line 1, from the network: nobody can know
 	record.Rooms[0].Failed = []string{"$1", "$2"}
 	if verdict := Check(record); verdict.Count(Lost) != 1 || verdict.Told() != 1 {
+		t.Fatal(verdict.Findings)
+	}
+}
+
+func TestAReactionWhoseAuthorWasToldIsNotThere(t *testing.T) {
+	record := goodRun()
+	record.Phones[0].Marks = record.Phones[0].Marks[:2] // what is left out is $r3
+	if verdict := Check(record); verdict.Count(Unmarked) != 1 {
+		t.Fatal(verdict.Findings)
+	}
+	record.Rooms[0].Failed = []string{"$r3"}
+	if verdict := Check(record); !verdict.OK() {
 		t.Fatal(verdict.Findings)
 	}
 }

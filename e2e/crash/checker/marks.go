@@ -16,6 +16,9 @@ func (c *check) checkMarks() {
 		if reacted.Accepted {
 			c.verdict.Reactions++
 		}
+		if reacted.Direction == ToNetwork && c.told[reacted.ID] {
+			continue
+		}
 		key := marked{reacted.Direction, c.reactor(reacted), reacted.Target}
 		done[key] = append(done[key], reacted.Emoji)
 		unsure[key] = unsure[key] || !reacted.Accepted

@@ -48,6 +48,8 @@ type Reacted struct {
 	Emoji string
 	// Accepted says that the side took it; whatever is on a message may be there if one was not.
 	Accepted bool
+	// ID is what its own side calls it. It does not count where its author was told that it failed.
+	ID string
 }
 
 // Room is a Matrix room.
