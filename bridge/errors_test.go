@@ -152,6 +152,7 @@ func TestBridgeStates(t *testing.T) {
 		"broken":        {network.ConnectionEvent{State: network.Interrupted}, checkpoint.StateTransientDisconnect, "CW-1404"},
 		"resting":       {network.ConnectionEvent{State: network.Resting}, checkpoint.StateConnected, ""},
 		"bad token":     {network.ConnectionEvent{State: network.Refused, Err: fmt.Errorf("401: %w", network.ErrTokenRefused)}, checkpoint.StateBadCredentials, "CW-1102"},
+		"clock":         {network.ConnectionEvent{State: network.Interrupted, Err: network.ErrTokenExpired}, checkpoint.StateTransientDisconnect, "CW-1101"},
 		"withdrawn":     {network.ConnectionEvent{State: network.Refused, Err: network.ErrWithdrawn}, checkpoint.StateBadCredentials, "CW-1105"},
 		"too old":       {network.ConnectionEvent{State: network.Refused, Err: network.ErrOutdated}, checkpoint.StateUnknownError, "CW-1107"},
 		"local trouble": {network.ConnectionEvent{State: network.Refused, Err: errors.New("no such table")}, checkpoint.StateUnknownError, "CW-1000"},
@@ -161,5 +162,44 @@ func TestBridgeStates(t *testing.T) {
 		require.Equal(t, c.code, string(state.Error), name)
 		require.Equal(t, c.code != "", state.Message != "", name)
 		require.NotContains(t, state.Message, "no such table", name)
+	}
+}
+
+// A login that is turned away, and one whose tokens are too old, are told of once, and so is their end; a connection that breaks is not.
+func TestNewsOfAConnection(t *testing.T) {
+	const refused, expired, back = "refused the token", "too old", "connected to WhatsApp again"
+	c := &Client{self: network.Address{Network: network.WhatsApp}}
+	var before network.ConnectionEvent
+	for i, step := range []struct {
+		state network.ConnectionState
+		err   error
+		news  string
+	}{
+		{network.Connecting, nil, ""},
+		{network.Connected, nil, ""},
+		{network.Interrupted, network.ErrTemporary, ""},
+		{network.Connecting, nil, ""},
+		{network.Connected, nil, ""},
+		{network.Interrupted, network.ErrTokenExpired, ""}, // a connection ends by it; a fresh token is taken
+		{network.Connecting, nil, ""},
+		{network.Interrupted, network.ErrTokenExpired, expired},
+		{network.Connecting, nil, ""},
+		{network.Interrupted, network.ErrTokenExpired, ""},
+		{network.Connecting, nil, ""},
+		{network.Interrupted, network.ErrTemporary, ""},
+		{network.Connecting, nil, ""},
+		{network.Connected, nil, back},
+		{network.Interrupted, network.ErrTemporary, ""},
+		{network.Connecting, nil, ""},
+		{network.Refused, network.ErrTokenRefused, refused},
+		{network.Refused, network.ErrTokenRefused, ""},
+		{network.Connecting, nil, ""},
+		{network.Connected, nil, back},
+	} {
+		change := network.ConnectionEvent{State: step.state, Err: step.err}
+		news := c.newsOf(before, change)
+		require.Equal(t, step.news != "", news != "", "step %d: %s", i, news)
+		require.Contains(t, news, step.news, "step %d", i)
+		before = change
 	}
 }

@@ -50,12 +50,14 @@ func (c *Client) standing() status.BridgeState {
 
 // newsOf is what the user must be told of a change: that the network turned the
 // login away, and that it is back. Connections that break and come back by
-// themselves are no news; `ping` shows them. The mutex is held.
+// themselves are no news; `ping` shows them. A login whose fresh token is too old
+// is turned away as well, although the client goes on trying. The mutex is held.
 func (c *Client) newsOf(before, change network.ConnectionEvent) string {
+	expired := change.State == network.Interrupted && before.State == network.Connecting && errors.Is(change.Err, network.ErrTokenExpired)
 	switch {
-	case change.State == network.Refused && before.State == network.Refused && errors.Is(change.Err, before.Err):
-		return "" // heard by two ways
-	case change.State == network.Refused:
+	case change.State == network.Refused && before.State == network.Refused && errors.Is(change.Err, before.Err), expired && c.troubled:
+		return "" // heard already
+	case change.State == network.Refused, expired:
 		c.troubled = true
 		return refusal(change.Err, c.self.Network)
 	case change.State == network.Connected:
@@ -129,7 +131,7 @@ func refusal(err error, n network.Network) string {
 // refusedState tells what the user's own account is turned away for from what only the operator can mend.
 func refusedState(err error) status.BridgeStateEvent {
 	for _, own := range []error{
-		network.ErrTokenRefused, network.ErrTokenExpired, network.ErrNotEnlisted, network.ErrSuspended,
+		network.ErrTokenRefused, network.ErrNotEnlisted, network.ErrSuspended,
 		network.ErrWithdrawn, network.ErrRegion, network.ErrUnlinked, network.ErrBanned,
 	} {
 		if errors.Is(err, own) {

@@ -143,7 +143,7 @@ func textReport(user, person, words string) string {
 
 // Errors about the user's own account.
 const (
-	textTokenExpired = "{network} found the token with which this server speaks for you too old: it has expired. The bridge makes a fresh one for each connection, so the server's clock is probably wrong: please tell your administrator, and then use `reconnect`."
+	textTokenExpired = "{network} found the token with which this server speaks for you too old: it has expired. The bridge goes on trying, each time with a fresh one. If this lasts, the server's clock is probably wrong: please tell your administrator."
 	textTokenRefused = "{network} refused the token with which this server speaks for you. You cannot mend this yourself: please tell your administrator, who should check the provider's keys and issuer, and then use `reconnect`."
 	textNotEnlisted  = "{network} does not know your third-party account. Use `login` to enlist again."
 	textSuspended    = "{network} has suspended your third-party account for a while. Messages cannot be sent until it is lifted; your administrator can ask {network} for the reason."

@@ -103,4 +103,8 @@ func TestWrongSigningKey(t *testing.T) {
 	w.net.DropConnections(alice.jid, "close")
 	alice.WaitForNotice("refused")
 	require.False(t, alice.connected())
+
+	keys.forge.Store(false)
+	alice.Command("reconnect")
+	w.eventually("alice to be connected again", alice.connected)
 }

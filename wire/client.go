@@ -151,7 +151,7 @@ func (c *Client) Disconnect() {
 func (c *Client) keepConnected(ctx context.Context, end func()) {
 	ctx = c.cfg.Log.WithContext(ctx)
 	pauses := Pauses{First: firstPause}
-	var refusals int
+	var renewed bool // the token, since the last login
 	for ctx.Err() == nil {
 		c.tell(ctx, network.Connecting, nil)
 		began := time.Now()
@@ -160,19 +160,18 @@ func (c *Client) keepConnected(ctx context.Context, end func()) {
 			return
 		}
 		retry := afterEnd(err)
+		pauses.Held(time.Since(began))
 		if loggedIn {
-			refusals = 0
-			if retry == retryFresh {
+			renewed = false
+			if retry == retryOnce {
 				retry = retryLater // the next connection brings a fresh token anyway
 			}
-		}
-		pauses.Held(time.Since(began))
-		if retry == retryFresh && refusals == 0 {
-			refusals++ // the token may have grown too old on the way; a fresh one decides
+		} else if (retry == retryFresh || retry == retryOnce) && !renewed {
+			renewed = true // the token may have grown too old on the way; a fresh one decides
 			c.cfg.Log.Debug().Err(err).Msg("Connecting again with a fresh token")
 			continue
 		}
-		if retry != retryLater {
+		if retry == retryOnce || retry == retryNever {
 			c.cfg.Log.Warn().Err(err).Msg("The network refused the login")
 			end()
 			c.tell(ctx, network.Refused, err)

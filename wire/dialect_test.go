@@ -28,7 +28,7 @@ func TestLoginFailures(t *testing.T) {
 		{waBinary.Attrs{"reason": 405}, network.ErrOutdated, retryNever},
 		{waBinary.Attrs{"reason": 406}, network.ErrSuspended, retryNever},
 		{waBinary.Attrs{"reason": 413}, network.ErrTokenExpired, retryFresh},
-		{waBinary.Attrs{"reason": 414}, network.ErrTokenRefused, retryFresh},
+		{waBinary.Attrs{"reason": 414}, network.ErrTokenRefused, retryOnce},
 		{waBinary.Attrs{"reason": 415}, network.ErrNotEnlisted, retryNever},
 		{waBinary.Attrs{"reason": 500}, network.ErrTemporary, retryLater},
 		{waBinary.Attrs{"reason": 503}, network.ErrTemporary, retryLater},
@@ -65,7 +65,7 @@ func TestStreamFailures(t *testing.T) {
 		{"", conflict("replaced"), network.ErrReplaced, retryNever},
 		{"401", conflict("device_removed"), network.ErrWithdrawn, retryNever},
 		{"413", nil, network.ErrTokenExpired, retryFresh},
-		{"414", nil, network.ErrTokenRefused, retryFresh},
+		{"414", nil, network.ErrTokenRefused, retryOnce},
 		{"", nil, network.ErrTemporary, retryLater},
 	} {
 		node := &waBinary.Node{Tag: "stream:error", Attrs: waBinary.Attrs{}, Content: test.content}

@@ -56,14 +56,18 @@ type retry int
 
 const (
 	retryLater retry = iota
-	retryFresh
+	retryFresh       // at once with a fresh token, then later
+	retryOnce        // at once with a fresh token, then never
 	retryNever
 )
 
 // afterEnd decides whether trying again can help (docs/protocol.md#outcome).
 func afterEnd(err error) retry {
-	if errors.Is(err, network.ErrTokenExpired) || errors.Is(err, network.ErrTokenRefused) {
+	switch {
+	case errors.Is(err, network.ErrTokenExpired):
 		return retryFresh
+	case errors.Is(err, network.ErrTokenRefused):
+		return retryOnce
 	}
 	for _, final := range []error{
 		network.ErrWithdrawn, network.ErrSuspended, network.ErrNotEnlisted, network.ErrReplaced,

@@ -84,7 +84,9 @@ func (r *runner) suffer(ctx context.Context, l *life, phase Phase) error {
 // endure plays a fault in a life of its own, so that no wait of an earlier one reaches into it.
 func (r *runner) endure(ctx context.Context, phase Phase) error {
 	return r.inPeace(ctx, func(l *life) error {
-		if err := r.await(ctx, "the bridge", func() bool { return stage.Ready(l.process) && r.allConnected() }); err != nil {
+		ready, cancel := context.WithTimeout(ctx, setupLimit)
+		defer cancel()
+		if err := r.await(ready, "all users to be connected", func() bool { return stage.Ready(l.process) && r.allConnected() }); err != nil {
 			return err
 		}
 		return r.suffer(ctx, l, phase)
