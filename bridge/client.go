@@ -15,6 +15,7 @@ import (
 	"maunium.net/go/mautrix/bridgev2/status"
 	"maunium.net/go/mautrix/event"
 
+	"causeway/delivery"
 	"causeway/interop"
 	"causeway/network"
 	"causeway/portal"
@@ -25,6 +26,8 @@ import (
 const (
 	// connectJitter spreads logins that start together.
 	connectJitter = 200 * time.Millisecond
+	// startPause is the first wait before a login is started again that could not be.
+	startPause = time.Second
 	// connectPatience is how long one login may keep its place among those that are connecting.
 	connectPatience = 20 * time.Second
 	// withdrawTimeout bounds what leaving tells the network; it is repeated in the background after that.
@@ -125,16 +128,36 @@ func (c *Client) Connect(ctx context.Context) {
 	}
 }
 
-// connect takes its turn among the logins that are connecting, and gives it up at the network's first answer.
+// connect starts the login, again and again while it is the moment that is in the way. From then on the client below keeps it connected.
 func (c *Client) connect(ctx context.Context, answered <-chan struct{}) {
+	pauses := wire.Pauses{First: startPause}
+	for {
+		err := c.startInTurn(ctx, answered)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		zerolog.Ctx(ctx).Err(err).Msg("Failed to start a login")
+		if !delivery.IsTransient(err) {
+			c.stateChanged(network.ConnectionEvent{State: network.Refused, Err: err})
+			return
+		}
+		c.stateChanged(network.ConnectionEvent{State: network.Interrupted, Err: err})
+		if !sleep(ctx, pauses.Next()) {
+			return
+		}
+	}
+}
+
+// startInTurn starts the login when it has a place among those that are connecting, and gives that up at the network's first answer.
+func (c *Client) startInTurn(ctx context.Context, answered <-chan struct{}) error {
 	select {
 	case c.connector.connecting <- struct{}{}:
 		defer func() { <-c.connector.connecting }()
 	case <-ctx.Done():
-		return
+		return ctx.Err()
 	}
 	if !sleep(ctx, rand.N(connectJitter)) {
-		return
+		return ctx.Err()
 	}
 	// Now rather than with the first chat: bridgev2 would make it in the background and write to the login
 	// while states of the connection read it.
@@ -142,9 +165,7 @@ func (c *Client) connect(ctx context.Context, answered <-chan struct{}) {
 		zerolog.Ctx(ctx).Err(err).Msg("Failed to make the space of a login")
 	}
 	if err := c.start(ctx); err != nil {
-		zerolog.Ctx(ctx).Err(err).Msg("Failed to start a login")
-		c.stateChanged(network.ConnectionEvent{State: network.Refused, Err: err})
-		return
+		return err
 	}
 	patience := time.NewTimer(connectPatience)
 	defer patience.Stop()
@@ -153,6 +174,7 @@ func (c *Client) connect(ctx context.Context, answered <-chan struct{}) {
 	case <-patience.C:
 	case <-ctx.Done():
 	}
+	return nil
 }
 
 func (c *Client) start(ctx context.Context) error {

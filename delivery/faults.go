@@ -88,7 +88,7 @@ func faultOf(err error) (kind fault, after time.Duration) {
 		return faultGone, 0
 	case errors.As(err, &httpErr) && httpErr.Response != nil:
 		return faultOfStatus(httpErr)
-	case errors.As(err, &httpErr), isTransient(err):
+	case errors.As(err, &httpErr), IsTransient(err):
 		return faultTransient, 0
 	default:
 		return faultOurs, 0
@@ -125,7 +125,8 @@ func retryAfter(header string, body *mautrix.RespError) time.Duration {
 	return max(0, min(length, retryAfterLimit))
 }
 
-func isTransient(err error) bool {
+// IsTransient says whether an error is about the moment, and not about what was asked: the database's, a connection's, an end of waiting.
+func IsTransient(err error) bool {
 	var netErr net.Error
 	for _, known := range []error{
 		ErrNotReady, errWriterClosed, context.Canceled, context.DeadlineExceeded,

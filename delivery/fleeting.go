@@ -254,5 +254,5 @@ func passes(err error) bool {
 		kind, _ := faultOf(err)
 		return kind == faultTransient || kind == faultCredentials
 	}
-	return isTransient(err) || errors.As(err, &answer)
+	return IsTransient(err) || errors.As(err, &answer)
 }
