@@ -70,23 +70,11 @@ func (u *matrixUser) waitConnected(phone *person) {
 	})
 }
 
-// shownCode is the newest QR code that the bot has shown since the last command.
+// shownCode is the newest QR code that the bot has shown.
 func (u *matrixUser) shownCode() string {
 	w := u.house.world
 	w.t.Helper()
-	var code string
-	err := u.client.Wait(w.soon(), "a QR code", func() bool {
-		for _, line := range u.bot.Lines() {
-			content := line.Content
-			if content.NewContent != nil {
-				content = *content.NewContent
-			}
-			if content.MsgType == event.MsgImage && strings.Contains(content.Body, ",") && !u.bot.Redacted(line.ID) {
-				code = content.Body
-			}
-		}
-		return code != ""
-	})
+	code, err := u.bot.WaitForCode(w.soon())
 	require.NoError(w.t, err)
 	return code
 }

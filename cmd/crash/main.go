@@ -36,12 +36,12 @@ var errBad = errors.New("not every message has arrived as it should")
 
 // flags are what the command line says.
 type flags struct {
-	points, faults, database, profile, dir, again, control string
-	lines, randomLines, kills, faultLines                  int
-	limit, patience, lasts                                 time.Duration
-	rate                                                   float64
-	seed                                                   uint64
-	forget                                                 bool
+	points, faults, database, profile, dir, again, control, flow string
+	lines, randomLines, kills, faultLines                        int
+	limit, patience, lasts                                       time.Duration
+	rate                                                         float64
+	seed                                                         uint64
+	forget                                                       bool
 }
 
 func main() {
@@ -59,6 +59,7 @@ func main() {
 	flag.Uint64Var(&f.seed, "seed", 0, "seed of the moments and of the network; 0 takes the clock")
 	flag.StringVar(&f.database, "database", "both", "sqlite, postgres (at "+postgresEnv+"), or both; without that variable both is sqlite")
 	flag.StringVar(&f.profile, "profile", string(meta.Faults), "how much the network misbehaves: calm, timing or faults")
+	flag.StringVar(&f.flow, "flow", string(crash.WhatsApp), fmt.Sprintf("how users log in: one of %q", crash.Flows()))
 	flag.StringVar(&f.dir, "dir", "", "where records and logs are kept; a folder that is removed after a good run if empty")
 	flag.BoolVar(&f.forget, "forget", true, "the homeserver forgets transaction ids at each kill")
 	flag.StringVar(&f.control, "control", "", fmt.Sprintf("take a means away, and expect the run to be bad: one of %q", crash.Controls()))
@@ -85,6 +86,9 @@ func run(ctx context.Context, f flags) error {
 	if f.control != "" && !slices.Contains(crash.Controls(), crash.Control(f.control)) {
 		return fmt.Errorf("unknown control %q: want one of %q", f.control, crash.Controls())
 	}
+	if !slices.Contains(crash.Flows(), crash.Flow(f.flow)) {
+		return fmt.Errorf("unknown flow %q: want one of %q", f.flow, crash.Flows())
+	}
 	urls, err := databases(f.database)
 	if err != nil {
 		return err
@@ -109,7 +113,7 @@ func run(ctx context.Context, f flags) error {
 			name = "postgres"
 		}
 		options := crash.Options{
-			Binary: binary, Dir: filepath.Join(dir, name), Seed: f.seed, Profile: profile, Postgres: url,
+			Binary: binary, Dir: filepath.Join(dir, name), Seed: f.seed, Flow: crash.Flow(f.flow), Profile: profile, Postgres: url,
 			Rate: f.rate, Patience: f.patience, Forget: f.forget, Control: crash.Control(f.control),
 			Log: prefixed{name + " ", os.Stdout},
 		}
@@ -131,7 +135,7 @@ func run(ctx context.Context, f flags) error {
 
 // one runs everything on one database and prints the verdict.
 func one(ctx context.Context, name string, options crash.Options, phases []crash.Phase, printing *sync.Mutex) error {
-	fmt.Fprintf(options.Log, "network %s, seed %d\n", options.Profile, options.Seed)
+	fmt.Fprintf(options.Log, "%s, network %s, seed %d\n", options.Flow, options.Profile, options.Seed)
 	if err := os.Mkdir(options.Dir, 0o700); err != nil {
 		return fmt.Errorf("failed to make a folder: %w", err)
 	}
@@ -199,7 +203,7 @@ func again(path string) error {
 func phases(f flags, engine string) (phases []crash.Phase, err error) {
 	switch f.points {
 	case "all":
-		phases = crash.AtPoints(crash.Points(), f.lines)
+		phases = crash.AtPoints(crash.Points(crash.Flow(f.flow)), f.lines)
 	case "none", "":
 	default:
 		phases = crash.AtPoints(strings.Split(f.points, ","), f.lines)

@@ -58,6 +58,24 @@ func (b *Bot) WaitForAnswer(ctx context.Context, parts ...string) (string, error
 	return found, err
 }
 
+// WaitForCode waits until the bot shows a QR code, and returns what stands in the newest one.
+func (b *Bot) WaitForCode(ctx context.Context) (string, error) {
+	var code string
+	err := b.client.Wait(ctx, "a QR code", func() bool {
+		for _, line := range b.Lines() {
+			content := line.Content
+			if content.NewContent != nil {
+				content = *content.NewContent
+			}
+			if content.MsgType == event.MsgImage && strings.Contains(content.Body, ",") && !b.Redacted(line.ID) {
+				code = content.Body
+			}
+		}
+		return code != ""
+	})
+	return code, err
+}
+
 // ContainsAll says whether the text has all of the parts in it, letter case aside.
 func ContainsAll(text string, parts ...string) bool {
 	text = strings.ToLower(text)

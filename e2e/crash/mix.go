@@ -26,6 +26,8 @@ type mix struct {
 	// long is the share of the texts to Matrix that are too long for one event: their beginning stands in the room, and all
 	// of them in a file after it.
 	long float64
+	// changes is the share of edits and removals of earlier texts, where the network has them.
+	changes float64
 	// sealed is the share of lines before which the user sends something encrypted, for which nobody has a key.
 	sealed float64
 }
@@ -41,8 +43,16 @@ const (
 	reactable = 20
 )
 
-// mixOf is the mix for a phase.
-func mixOf(phase Phase) mix {
+// mixOf is the mix for a phase where users have logged in by a flow.
+func mixOf(phase Phase, flow Flow) mix {
+	m := mixIn(phase)
+	if flow != WhatsApp {
+		m.changes = 0.2
+	}
+	return m
+}
+
+func mixIn(phase Phase) mix {
 	if phase.Fault != nil && phase.Fault.mix != (mix{}) {
 		return phase.Fault.mix
 	}
@@ -202,7 +212,7 @@ func (t *talk) target(c *chat, direction checker.Direction) (checker.Said, bool)
 	var lines []checker.Said
 	for i := len(t.said) - 1; i >= 0 && len(lines) < reactable; i-- {
 		said := t.said[i]
-		if said.Chat == c.name && said.Direction != direction && said.Accepted && t.arrived(said.Text(t.key)) {
+		if said.Chat == c.name && said.Direction != direction && said.Accepted && !t.takenBack[said.ID] && t.arrived(said.Text(t.key)) {
 			lines = append(lines, said)
 		}
 	}

@@ -10,6 +10,19 @@ import (
 	"causeway/simulator/meta"
 )
 
+// Flow is how the users of a run log in, and with it where the people are that they talk to.
+type Flow string
+
+// The flows, as users call them. By the last two texts are edited and taken back, too.
+const (
+	WhatsApp  Flow = "whatsapp-interop"
+	Messenger Flow = "messenger-interop"
+	Linked    Flow = "whatsapp-qr"
+)
+
+// Flows are all flows.
+func Flows() []Flow { return []Flow{WhatsApp, Messenger, Linked} }
+
 // Options say what a run does.
 type Options struct {
 	// Binary is the bridge with failpoints, see [stage.BuildBreakable].
@@ -18,6 +31,8 @@ type Options struct {
 	Dir string
 	// Seed decides when the bridge is killed and who speaks when.
 	Seed uint64
+	// Flow is how users log in, [WhatsApp] if empty.
+	Flow Flow
 	// Profile is how much the network misbehaves by itself.
 	Profile meta.ProfileName
 	// Postgres is the URL of a database server in which the bridge gets a schema of its own; empty means SQLite.
@@ -60,17 +75,21 @@ const (
 	Nowhere = "nowhere"
 )
 
-// Points are all failpoints.
-func Points() []string {
-	return []string{
-		failpoint.FrameRead, failpoint.OpenBefore, failpoint.OpenRatcheted,
+// Points are all failpoints that accounts of a flow come by.
+func Points(flow Flow) []string {
+	points := []string{
 		failpoint.InboxBeforeCommit, failpoint.InboxCommitted, failpoint.InboxAcked, failpoint.SendBefore, failpoint.SendCommitted,
-		failpoint.SendUsed, failpoint.InboxBeforeDone, failpoint.MediaToMatrix, failpoint.RoomCreated, failpoint.RedactOrEdit,
+		failpoint.SendUsed, failpoint.InboxBeforeDone, failpoint.RoomCreated, failpoint.RedactOrEdit,
 		failpoint.FrontBeforeCommit, failpoint.FrontCommitted, failpoint.FrontAnswered, failpoint.FrontWaitingKeys, failpoint.OutboxWritten,
-		failpoint.OutboxBeforeSend, failpoint.FrameWritten, failpoint.OutboxAcked, failpoint.OutboxBeforeMapping,
-		failpoint.OutboxBeforeStatus, failpoint.MediaToNetwork,
-		failpoint.ConsentGiven, failpoint.TokenIssued, failpoint.PushStored, failpoint.MediaStored,
+		failpoint.OutboxBeforeSend, failpoint.OutboxAcked, failpoint.OutboxBeforeMapping, failpoint.OutboxBeforeStatus,
 	}
+	if flow == Linked {
+		return points
+	}
+	// what is between the library and the network, and the provider's part, are third-party accounts' alone
+	return append(points,
+		failpoint.FrameRead, failpoint.OpenBefore, failpoint.OpenRatcheted, failpoint.MediaToMatrix, failpoint.FrameWritten, failpoint.MediaToNetwork,
+		failpoint.ConsentGiven, failpoint.TokenIssued, failpoint.PushStored, failpoint.MediaStored)
 }
 
 // AtPoints are phases that die at each of the points, with some lines each.
@@ -84,6 +103,9 @@ func AtPoints(points []string, lines int) (phases []Phase) {
 func (o Options) withDefaults() Options {
 	if o.Profile == "" {
 		o.Profile = meta.Faults
+	}
+	if o.Flow == "" {
+		o.Flow = WhatsApp
 	}
 	if o.Users == 0 {
 		o.Users = 3

@@ -140,9 +140,9 @@ func (r *runner) arrive(ctx context.Context, phase Phase) error {
 	})
 }
 
-// gone says whether a line has appeared, or its author knows that it never will.
+// gone says whether a line has appeared, was taken back, or its author knows that it never will. The talk's mutex is held.
 func (r *runner) gone(said checker.Said) bool {
-	return r.watch.has(said.Text(r.talk.key)) || said.Direction == checker.ToNetwork && r.watch.knows(said.ID)
+	return r.talk.takenBack[said.ID] || r.watch.has(said.Text(r.talk.key)) || said.Direction == checker.ToNetwork && r.watch.knows(said.ID)
 }
 
 func (r *runner) problem(format string, args ...any) {

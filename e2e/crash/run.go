@@ -100,7 +100,7 @@ func Run(ctx context.Context, options Options, phases []Phase) (result *Result, 
 // playAll plays the phases.
 func (r *runner) playAll(ctx context.Context, phases []Phase) (err error) {
 	for _, phase := range phases {
-		r.talk.mixes[phase.Name] = mixOf(phase)
+		r.talk.mixes[phase.Name] = mixOf(phase, r.options.Flow)
 	}
 	for _, phase := range phases {
 		if phase.Fault != nil {
@@ -159,7 +159,7 @@ func (r *runner) collect(ctx context.Context) (err error) {
 // record is what the checker gets.
 func (r *runner) record() checker.Record {
 	record := checker.Record{
-		Run: r.talk.run, Key: r.talk.key, Bot: r.stage.BotID, Said: r.talk.said, Reacted: r.talk.reacted,
+		Run: r.talk.run, Key: r.talk.key, Bot: r.stage.BotID, Said: r.talk.said, Reacted: r.talk.reacted, Changed: r.talk.changed,
 		Rooms: r.rooms(), Phones: r.phones(r.files), Chats: map[string]checker.Chat{},
 	}
 	for _, c := range r.chats {

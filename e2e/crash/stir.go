@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"causeway/e2e/client"
-	"causeway/e2e/stage"
 	"causeway/failpoint"
 	"causeway/simulator/meta"
 )
@@ -84,7 +83,7 @@ func (r *runner) enlistAgain(ctx context.Context, u *user, bot *client.Bot) erro
 	if r.connected(u) {
 		return nil
 	}
-	err := stage.Enlist(ctx, bot)
+	err := r.logIn(ctx, u, bot)
 	if err != nil && !r.connected(u) {
 		return err
 	}

@@ -26,6 +26,10 @@ type talk struct {
 	accepted map[string][]checker.Said
 	refused  int
 	reacted  []checker.Reacted
+	changed  []checker.Changed
+	// versions number the texts of lines that were edited, takenBack are those that are gone; both by what their side calls them.
+	versions  map[string]int
+	takenBack map[string]bool
 	// mixes say what is said in which phase.
 	mixes map[string]mix
 	// reactions are those that are on messages now; only the speaker uses them.
@@ -38,6 +42,7 @@ func newTalk(w *world, run string, key []byte, arrived func(string) bool) *talk 
 	return &talk{
 		world: w, run: run, key: key, rng: rand.New(rand.NewPCG(w.options.Seed, 1)),
 		n: map[string]int{}, accepted: map[string][]checker.Said{}, reactions: map[string]reaction{}, mixes: map[string]mix{}, arrived: arrived,
+		versions: map[string]int{}, takenBack: map[string]bool{},
 	}
 }
 
@@ -66,6 +71,9 @@ func (t *talk) say(phase string, c *chat) {
 		direction, sender = checker.ToNetwork, c.user.name
 	}
 	if c.room != "" && t.rng.Float64() < mix.reactions && t.react(c, direction) {
+		return
+	}
+	if c.room != "" && t.rng.Float64() < mix.changes && t.change(c, direction) {
 		return
 	}
 	if direction == checker.ToNetwork && t.rng.Float64() < mix.sealed {

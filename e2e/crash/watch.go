@@ -57,7 +57,7 @@ func isOurs(account string) bool {
 
 // listen takes note of what a person's phone shows.
 func (v *watch) listen(person *meta.Person) {
-	person.OnMessage(func(_ *meta.Person, h meta.Heard) { v.note(h.Text, "") })
+	person.OnMessage(func(_ *meta.Person, h meta.Heard) { v.note(firstLine(h.Text), "") })
 }
 
 func (v *watch) note(text, event string) {
@@ -180,6 +180,8 @@ func (w *world) rooms() (rooms []checker.Room) {
 		for _, event := range w.hs.Timeline(roomID) {
 			if event.RedactedBy == "" {
 				w.show(&room, event)
+			} else {
+				room.Seen = append(room.Seen, checker.Seen{ID: event.ID, From: event.Sender, TakenBack: true})
 			}
 		}
 		rooms = append(rooms, room)
@@ -192,7 +194,9 @@ func (w *world) show(room *checker.Room, event homeserver.Event) {
 	switch event.Type {
 	case "m.room.message":
 		content, replaces := bodyOf(event)
-		seen := checker.Seen{ID: event.ID, From: event.Sender, Text: firstLine(content.Body), Notice: content.Msgtype == "m.notice", Replaces: replaces}
+		text, version := readEdited(content.Body)
+		seen := checker.Seen{ID: event.ID, From: event.Sender, Text: firstLine(text), Version: version,
+			Notice: content.Msgtype == "m.notice", Replaces: replaces}
 		file := w.hs.Media(content.URL)
 		if file != nil {
 			seen.File = sumOf(file)
@@ -252,7 +256,9 @@ func (w *world) phones(files map[string]string) (phones []checker.Phone) {
 				phone.Marks = append(phone.Marks, checker.Mark{From: heard.From, Target: heard.Reaction.TargetID, Emoji: plain(heard.Reaction.Emoji)})
 				continue
 			}
-			phone.Seen = append(phone.Seen, checker.Seen{ID: heard.ID, From: heard.From, Text: heard.Text, File: files[person.LID()+heard.ID]})
+			text, version := readEdited(heard.Text)
+			phone.Seen = append(phone.Seen, checker.Seen{ID: heard.ID, From: heard.From, Text: text, Version: version,
+				Replaces: heard.Edited, Removes: heard.Removed, File: files[person.LID()+heard.ID]})
 		}
 		phones = append(phones, phone)
 	}

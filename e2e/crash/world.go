@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -51,6 +52,8 @@ type user struct {
 	botRoom id.RoomID
 	// jid is the address on the network.
 	jid string
+	// phone is the one whose account is linked; nil with third-party accounts.
+	phone *meta.Person
 }
 
 // chat is a conversation of a user with a person.
@@ -105,6 +108,8 @@ func open(ctx context.Context, options Options) (w *world, err error) {
 			config.Set("database.uri", uri)
 			config.Set("network.interop.media.base_url", provider+mediaPath)
 			config.Set("network.interop.push.secret", pushSecret)
+			config.Set("network.interop.products", []string{"whatsapp", "messenger"})
+			config.Set("network.linked.history.enabled", false) // what phones hand over keeps rooms waiting
 			config.Set("network.interop.reactions", "on")
 			config.Set("matrix.message_status_events", true)
 			config.Set("network.delivery.flood.rate", 0) // the talk is faster than people's
@@ -183,8 +188,16 @@ func (w *world) prepare(ctx context.Context, u *user, number int, bot *client.Bo
 }
 
 func (w *world) newPerson(name string) (*meta.Person, error) {
-	person := w.net.WhatsApp(fmt.Sprintf("+4915110%06d", len(w.people)+1), name)
+	number, person := len(w.people)+1, (*meta.Person)(nil)
+	if w.options.Flow == Messenger {
+		person = w.net.Messenger(fmt.Sprintf("100000%09d", number), name)
+	} else {
+		person = w.net.WhatsApp(fmt.Sprintf("+4915110%06d", number), name)
+	}
 	w.people = append(w.people, person)
+	if w.options.Flow == Linked {
+		return person, nil
+	}
 	return person, person.OptIn(integrator)
 }
 
@@ -201,14 +214,45 @@ func (w *world) newcomer(to *user) (*chat, error) {
 
 // enlist takes a Matrix user through the login flow.
 func (w *world) enlist(ctx context.Context, u *user, bot *client.Bot) error {
-	if err := stage.Enlist(ctx, bot); err != nil {
+	if err := w.logIn(ctx, u, bot); err != nil {
 		return err
 	}
 	return w.await(ctx, u.name+" to be connected", func() bool { return w.connected(u) })
 }
 
+func (w *world) logIn(ctx context.Context, u *user, bot *client.Bot) error {
+	switch w.options.Flow {
+	case Linked:
+		return w.link(ctx, u, bot)
+	case Messenger:
+		return stage.EnlistWith(ctx, bot, string(Messenger), "Messenger")
+	}
+	return stage.Enlist(ctx, bot)
+}
+
+// link has a user link the account of their phone.
+func (w *world) link(ctx context.Context, u *user, bot *client.Bot) error {
+	u.phone = w.net.WhatsApp(fmt.Sprintf("+4915120%06d", len(w.users)), u.name)
+	u.jid = u.phone.LID()
+	if err := bot.Tell(ctx, "login "+string(Linked)); err != nil {
+		return err
+	}
+	code, err := bot.WaitForCode(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err = u.phone.ScanQR(ctx, code); err != nil {
+		return fmt.Errorf("failed to scan the code: %w", err)
+	}
+	_, err = bot.WaitForAnswer(ctx, "linked to")
+	return err
+}
+
 // connected says whether a user is enlisted and the bridge connected for them.
 func (w *world) connected(u *user) bool {
+	if u.phone != nil {
+		return slices.ContainsFunc(u.phone.LinkedDevices(), func(d meta.LinkedDevice) bool { return d.Connected })
+	}
 	for _, enlistment := range w.net.Enlistments() {
 		if enlistment.Identifier == u.name+"@"+w.hs.Name() {
 			u.jid = enlistment.JID
@@ -219,7 +263,7 @@ func (w *world) connected(u *user) bool {
 
 // startChat asks the bot for a chat.
 func (w *world) startChat(ctx context.Context, c *chat, bot *client.Bot) error {
-	if err := bot.Tell(ctx, "start-chat "+c.person.Phone()); err != nil {
+	if err := bot.Tell(ctx, "start-chat "+cmp.Or(c.person.Phone(), c.person.FBID())); err != nil {
 		return err
 	}
 	if _, err := bot.WaitForAnswer(ctx, "chat is ready"); err != nil {

@@ -24,6 +24,8 @@ type check struct {
 	users         map[string]bool
 	// told are the messages whose authors know that they have failed.
 	told map[string]bool
+	// fates are of the lines that were changed.
+	fates map[changed]fate
 }
 
 // outlineBytes is how much of a text that is no line is shown.
@@ -39,7 +41,7 @@ func Check(record Record) *Verdict {
 	c := &check{
 		record: record, verdict: &Verdict{Notices: map[string]int{}}, tallies: map[tallyKey]*Tally{},
 		said: map[Line]Said{}, seen: map[Line]int{}, rooms: map[string]string{},
-		ghosts: map[string]string{}, ghost: map[string]string{}, users: map[string]bool{}, told: map[string]bool{},
+		ghosts: map[string]string{}, ghost: map[string]string{}, users: map[string]bool{}, told: map[string]bool{}, fates: map[changed]fate{},
 	}
 	for _, chat := range record.Chats {
 		c.users[chat.User] = true
@@ -58,10 +60,14 @@ func Check(record Record) *Verdict {
 		for _, id := range room.Failed {
 			c.told[id] = true
 		}
-		room.Seen = c.applyEdits(room)
+	}
+	c.noteChanges()
+	for _, room := range record.Rooms {
+		room.Seen = c.applyChanges(room.Seen, "room "+room.ID)
 		c.checkRoom(room)
 	}
 	for _, phone := range record.Phones {
+		phone.Seen = c.applyChanges(phone.Seen, "phone "+phone.Address)
 		c.checkPhone(phone)
 	}
 	c.checkLost()
@@ -109,23 +115,49 @@ func (c *check) findRooms() {
 	}
 }
 
-// applyEdits puts the texts of edits where the messages are that they replace.
-func (c *check) applyEdits(room Room) (shown []Seen) {
-	at := map[string]int{}
-	for _, seen := range room.Seen {
-		if seen.Replaces == "" {
-			at[seen.ID] = len(shown)
+// applyChanges puts the texts of edits where the messages are that they replace, and files without a word to the lines before them
+// whose they are, and takes out what was taken back.
+func (c *check) applyChanges(all []Seen, where string) (shown []Seen) {
+	at, gone := map[string]int{}, map[int]bool{}
+	for _, seen := range all {
+		target, known := at[seen.Replaces+seen.Removes]
+		known = known && shown[target].From == seen.From
+		switch {
+		case seen.Replaces+seen.Removes == "" && c.joins(shown, seen):
+		case seen.Replaces+seen.Removes == "":
+			at[seen.ID], gone[len(shown)] = len(shown), seen.TakenBack
 			shown = append(shown, seen)
-			continue
+		case !known:
+			c.find(Unexpected, Said{}, "%s from %s in %s changes %s", seen.ID, seen.From, where, seen.Replaces+seen.Removes)
+		case seen.Removes != "":
+			gone[target] = true
+		default:
+			old := &shown[target]
+			old.Text, old.Notice, old.File, old.Version = seen.Text, seen.Notice, seen.File, seen.Version
 		}
-		target, known := at[seen.Replaces]
-		if !known || shown[target].From != seen.From {
-			c.find(Unexpected, Said{}, "%s from %s in room %s replaces %s", seen.ID, seen.From, room.ID, seen.Replaces)
-			continue
-		}
-		shown[target].Text, shown[target].Notice, shown[target].File = seen.Text, seen.Notice, seen.File
 	}
-	return shown
+	left := shown[:0]
+	for i, seen := range shown {
+		if !gone[i] {
+			left = append(left, seen)
+		}
+	}
+	return left
+}
+
+// joins adds a file that came without a word to the line that it was sent with, if that stands before it.
+func (c *check) joins(shown []Seen, file Seen) bool {
+	if file.Text != "" || file.File == "" {
+		return false
+	}
+	for i := range shown {
+		line, err := Read(c.record.Key, shown[i].Text)
+		if err == nil && shown[i].File == "" && shown[i].From == file.From && c.said[line].File == file.File {
+			shown[i].File = file.File
+			return true
+		}
+	}
+	return false
 }
 
 func (c *check) checkRoom(room Room) {
@@ -209,6 +241,7 @@ func (c *check) checkPhone(phone Phone) {
 // count counts a sighting; last is the highest number so far of each chat in this place.
 func (c *check) count(said Said, seen Seen, last map[string]int) {
 	c.seen[said.Line]++
+	c.checkVersion(said, seen)
 	if said.File != seen.File {
 		c.find(Damaged, said, "%s has the file %q instead of %q", name(said), seen.File, said.File)
 	}
@@ -232,9 +265,12 @@ func (c *check) checkLost() {
 		if !said.Accepted || c.seen[said.Line] > 0 {
 			continue
 		}
-		if said.Direction == ToNetwork && c.told[said.ID] {
+		switch {
+		case said.Direction == ToNetwork && c.told[said.ID]:
 			c.tally(said).Told++
-		} else {
+		case c.fateOf(said).takenBack:
+			c.tally(said).TakenBack++
+		default:
 			c.find(Lost, said, "%s", name(said))
 		}
 	}

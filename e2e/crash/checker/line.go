@@ -21,6 +21,14 @@ const (
 	ToNetwork Direction = "to network"
 )
 
+// other is the way back.
+func (d Direction) other() Direction {
+	if d == ToMatrix {
+		return ToNetwork
+	}
+	return ToMatrix
+}
+
 // Line is one message of the generator. Its text names it wholly, so that it is known wherever it turns up.
 type Line struct {
 	// Seq numbers all lines of a run from 1, N those of one sender in one chat and direction.

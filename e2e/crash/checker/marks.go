@@ -21,7 +21,7 @@ func (c *check) checkMarks() {
 		}
 		key := marked{reacted.Direction, c.reactor(reacted), reacted.Target}
 		done[key] = append(done[key], reacted.Emoji)
-		unsure[key] = unsure[key] || !reacted.Accepted
+		unsure[key] = unsure[key] || !reacted.Accepted || c.fates[changed{reacted.Direction.other(), reacted.Chat, reacted.Target}].takenBack
 	}
 	shown := c.shownMarks()
 	for key, emojis := range done {

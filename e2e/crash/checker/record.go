@@ -13,6 +13,8 @@ type Record struct {
 	Said []Said
 	// Reacted is what it has done to messages, in its order.
 	Reacted []Reacted
+	// Changed is which texts it has edited and taken back, in its order.
+	Changed []Changed
 	// Rooms and Phones are what each side saw, each from its first message.
 	Rooms  []Room
 	Phones []Phone
@@ -52,6 +54,19 @@ type Reacted struct {
 	ID string
 }
 
+// Changed is a new text that the generator has given to a line, or that it has taken the line back.
+type Changed struct {
+	Direction Direction
+	// Chat is the conversation, Target what its own side calls the line.
+	Chat, Target string
+	// Version is the number of the new text, from 1; 0 where the line was taken back.
+	Version int
+	// Accepted says that the side took it; if it did not, the line may be shown either way.
+	Accepted bool
+	// ID is what its own side calls it. It does not count where its author was told that it failed.
+	ID string
+}
+
 // Room is a Matrix room.
 type Room struct {
 	ID string
@@ -84,6 +99,12 @@ type Seen struct {
 	ID, From, Text string
 	// Replaces is the id of an earlier message in the same place whose text this one replaces, empty if it is no edit.
 	Replaces string
+	// Removes is the id of an earlier message in the same place that is taken back by this one, empty if it is no removal.
+	Removes string
+	// TakenBack says that nothing of it is left but that it was there.
+	TakenBack bool
+	// Version is the number of its text, 0 if it was not edited.
+	Version int
 	// File is the SHA-256 of its file, empty if it has none.
 	File string
 	// Notice says that it is marked as said by a program.

@@ -27,6 +27,8 @@ const (
 	Damaged Kind = "damaged"
 	// Unmarked: a message has other reactions on it than were put there.
 	Unmarked Kind = "wrong reaction"
+	// Unchanged: seen with another text than it has by now, or although it was taken back.
+	Unchanged Kind = "wrong text"
 	// Unexpected: never sent.
 	Unexpected Kind = "unexpected"
 	// SecondRoom: one user has two rooms for one conversation.
@@ -35,7 +37,7 @@ const (
 
 // Kinds are all kinds, in the order of the table.
 func Kinds() []Kind {
-	return []Kind{Lost, Doubled, Disordered, Misattributed, Misplaced, Damaged, Unmarked, Unexpected, SecondRoom}
+	return []Kind{Lost, Doubled, Disordered, Misattributed, Misplaced, Damaged, Unmarked, Unchanged, Unexpected, SecondRoom}
 }
 
 // Finding is one thing that is wrong.
@@ -52,17 +54,20 @@ type Tally struct {
 	Phase     string
 	Direction Direction
 	// Accepted lines and those of them that were seen; Recovered were not accepted and seen all the same, which is allowed. Told
-	// were accepted and not seen, and their author knows.
-	Accepted, Seen, Recovered, Told int
-	Wrong                           map[Kind]int
+	// were accepted and not seen, and their author knows; TakenBack are not seen any more.
+	Accepted, Seen, Recovered, Told, TakenBack int
+	Wrong                                      map[Kind]int
 }
 
 // Verdict is what the checker says of a run.
 type Verdict struct {
 	Tallies  []*Tally
 	Findings []Finding
-	// Reactions is how many were put on messages, changed or taken back, and Files how many lines had a file.
-	Reactions, Files int
+	// Reactions is how many were put on messages, changed or taken back, Changes how often a line was edited or taken back, and Files
+	// how many lines had a file.
+	Reactions, Changes, Files int
+	// ChangesTold is how many changes have failed, as their authors know.
+	ChangesTold int
 	// Notices counts what programs said in the chats' rooms, by the beginning of the text without its numbers.
 	Notices map[string]int
 }
@@ -105,7 +110,8 @@ func (v *Verdict) Told() (count int) {
 
 // String is the verdict in one line.
 func (v *Verdict) String() string {
-	parts := []string{fmt.Sprintf("%d accepted (%d with files) and %d reactions", v.Accepted(), v.Files, v.Reactions)}
+	parts := []string{fmt.Sprintf("%d accepted (%d with files), %d reactions and %d changes (%d told to have failed)",
+		v.Accepted(), v.Files, v.Reactions, v.Changes, v.ChangesTold)}
 	for _, kind := range Kinds() {
 		parts = append(parts, fmt.Sprintf("%d %s", v.Count(kind), kind))
 	}
@@ -115,13 +121,13 @@ func (v *Verdict) String() string {
 // Print writes the table, at most some findings in detail, and the line.
 func (v *Verdict) Print(w io.Writer, details int) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(table, "phase\tdirection\taccepted\tseen\trecovered\ttold\t")
+	fmt.Fprint(table, "phase\tdirection\taccepted\tseen\trecovered\ttold\ttaken back\t")
 	for _, kind := range Kinds() {
 		fmt.Fprintf(table, "%s\t", kind)
 	}
 	fmt.Fprintln(table)
 	for _, tally := range v.Tallies {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\t", tally.Phase, tally.Direction, tally.Accepted, tally.Seen, tally.Recovered, tally.Told)
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t", tally.Phase, tally.Direction, tally.Accepted, tally.Seen, tally.Recovered, tally.Told, tally.TakenBack)
 		for _, kind := range Kinds() {
 			fmt.Fprintf(table, "%d\t", tally.Wrong[kind])
 		}
