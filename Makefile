@@ -23,8 +23,9 @@ demo-once: ## the same, playing a scripted conversation and printing it
 demo-crash: ## the same with another conversation, while the bridge is killed again and again
 	@go build -o build/demo ./cmd/demo && exec build/demo -crash
 
-crash: ## kill the bridge at every failpoint and 300 times at random, and count what is missing (an hour; PostgreSQL at CAUSEWAY_TEST_POSTGRES)
-	@go build -o build/crash ./cmd/crash && exec build/crash -messages 200 -kills 150 -random-messages 10000 -limit 3h
+crash: ## kill the bridge at every failpoint and 300 times at random, and count what is missing (an hour and a half; PostgreSQL at CAUSEWAY_TEST_POSTGRES)
+	@go build -o build/crash ./cmd/crash && build/crash -messages 200 -kills 150 -random-messages 10000 -limit 3h
+	@for flow in messenger-interop whatsapp-qr; do build/crash -flow $$flow -messages 100 -kills 40 -random-messages 2800 -limit 1h || exit 1; done
 
 fault-matrix: ## each fault of homeserver, network and machine, with 1,000 messages each way (half an hour)
 	@go build -o build/crash ./cmd/crash && exec build/crash -failpoints none -faults all -fault-messages 2000 -rate 250 -patience 2m -limit 3h
@@ -37,11 +38,12 @@ CRASH_FAULTS := 500 after the event is in,429 and retry after 1 s,no answer alth
 CRASH_FAULTS := $(CRASH_FAULTS),restarts without its transaction ids,M_UNKNOWN_TOKEN,no media repository,a transaction twice at once
 CRASH_FAULTS := $(CRASH_FAULTS),connections reset,acknowledgements lost,every message twice,messages refused with 451,local
 
-crash-slice: ## five minutes of all that, and the negative controls
+crash-slice: ## ten minutes of all that, and the negative controls
 	@CAUSEWAY_TEST_CRASH=1 go test -count=1 -timeout 15m ./e2e/crash/...
 	@go test -tags goolm,failpoint -count=1 -timeout 10m -run 'Death|Look|Schedule|Kill' ./delivery ./failpoint
-	@go build -o build/crash ./cmd/crash && exec build/crash -messages 20 -kills 10 -random-messages 500 \
+	@go build -o build/crash ./cmd/crash && build/crash -messages 20 -kills 10 -random-messages 500 \
 		-faults '$(CRASH_FAULTS)' -fault-messages 60 -lasts 1500ms -rate 60 -limit 20m
+	@for flow in messenger-interop whatsapp-qr; do build/crash -flow $$flow -messages 20 -kills 5 -random-messages 300 -limit 10m || exit 1; done
 
 test: homeserver ## all tests, with the race detector
 	go test -race -timeout $(TESTTIME) ./...

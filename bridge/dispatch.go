@@ -121,6 +121,10 @@ func (c *Client) messageArrived(ctx context.Context, e network.MessageEvent) err
 		return c.removalArrived(ctx, msg, content)
 	case network.Vote:
 		return c.voteArrived(ctx, msg, content)
+	case network.Undecryptable:
+		if content.Hidden {
+			return nil
+		}
 	case network.Album:
 		return nil // its pictures follow, each as a message of its own
 	}

@@ -84,7 +84,8 @@ func (c *Client) takeOut(ctx context.Context, target network.MessageID, by netwo
 	return err
 }
 
-// redact redacts the events of a message in the name of who removes it, and then forgets it. It says whether there was one.
+// redact redacts the events of a message in the name of who removes it, and then forgets it, unless it may still come. It says whether
+// there was one.
 func (c *Client) redact(
 	ctx context.Context, room *bridgev2.Portal, target network.MessageID, by network.Address, at time.Time,
 ) (found bool, err error) {
@@ -107,6 +108,9 @@ func (c *Client) redact(
 		if err != nil {
 			return true, err
 		}
+	}
+	if portal.TakeBack(parts[0]) {
+		return true, room.Bridge.DB.Message.Update(ctx, parts[0])
 	}
 	return true, room.Bridge.DB.Message.DeleteAllParts(ctx, room.Receiver, parts[0].ID)
 }

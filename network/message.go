@@ -144,6 +144,8 @@ type Reaction struct {
 type Undecryptable struct {
 	// ViewOnce says that it is a file to be seen once, which the network gives to the phone only: no retry helps.
 	ViewOnce bool
+	// Hidden says that there is nothing to be seen of it: it changes another message. What it keeps is its place before later changes.
+	Hidden bool
 }
 
 func (Text) content()          {}

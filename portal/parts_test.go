@@ -73,3 +73,17 @@ func TestAnEditIsTriedAgain(t *testing.T) {
 	require.Nil(t, change.AddedParts)
 	require.Zero(t, change.ModifiedParts[0].Part.Metadata.(*MessageMetadata).Parts)
 }
+
+// What is taken back while a placeholder stands for it does not come any more.
+func TestAPlaceholderIsTakenBack(t *testing.T) {
+	stood := inRoom(&MessageMetadata{Placeholder: true}, "")
+	require.True(t, IsPlaceholder(stood[0]))
+	require.True(t, TakeBack(stood[0]))
+	require.False(t, IsPlaceholder(stood[0]))
+	require.False(t, IsIncomplete(stood))
+	require.True(t, TakeBack(stood[0]), "also at the next try")
+
+	for _, whole := range []*MessageMetadata{{}, {Parts: 2}} {
+		require.False(t, TakeBack(inRoom(whole, "")[0]))
+	}
+}

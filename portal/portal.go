@@ -82,6 +82,8 @@ func (m *Metadata) Reserved() bool {
 type MessageMetadata struct {
 	// Placeholder says that the message stands for content that could not be opened or shown yet.
 	Placeholder bool `json:"placeholder,omitempty"`
+	// TakenBack says that the sender took back what the placeholder stood for: it is not in the room any more, and is not to come.
+	TakenBack bool `json:"taken_back,omitempty"`
 	// Parts is how many events a message has that needs more than one.
 	Parts int `json:"parts,omitempty"`
 	// Ahead is the network's id of the message that took what a file has no room for; it goes when the file goes.

@@ -81,7 +81,7 @@ func contentToMatrix(content network.Content, notices Notices) (out *event.Messa
 // IsPlaceholder says whether a bridged message stands for content that was missing, or that could not be shown.
 func IsPlaceholder(message *database.Message) bool {
 	metadata, ok := message.Metadata.(*MessageMetadata)
-	return ok && metadata.Placeholder
+	return ok && metadata.Placeholder && !metadata.TakenBack
 }
 
 // IsIncomplete says whether events of a bridged message are missing: bridgev2 sends them one by one, and not all may have
@@ -101,6 +101,17 @@ func Complete(converted *bridgev2.ConvertedMessage, existing []*database.Message
 		return &bridgev2.ConvertedEdit{}
 	}
 	return &bridgev2.ConvertedEdit{AddedParts: &missing}
+}
+
+// TakeBack marks a placeholder that is taken out of its room together with what it stood for, which may still come. It returns
+// false for any other message: what was there wholly can be forgotten.
+func TakeBack(message *database.Message) bool {
+	metadata, ok := message.Metadata.(*MessageMetadata)
+	if !ok || !metadata.Placeholder {
+		return false
+	}
+	metadata.TakenBack = true
+	return true
 }
 
 // ReplacePlaceholder turns a placeholder, the first of what is there, into the message that it stood for.

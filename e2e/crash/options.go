@@ -78,7 +78,7 @@ const (
 // Points are all failpoints that accounts of a flow come by.
 func Points(flow Flow) []string {
 	points := []string{
-		failpoint.InboxBeforeCommit, failpoint.InboxCommitted, failpoint.InboxAcked, failpoint.SendBefore, failpoint.SendCommitted,
+		failpoint.InboxBeforeCommit, failpoint.InboxCommitted, failpoint.SendBefore, failpoint.SendCommitted,
 		failpoint.SendUsed, failpoint.InboxBeforeDone, failpoint.RoomCreated, failpoint.RedactOrEdit,
 		failpoint.FrontBeforeCommit, failpoint.FrontCommitted, failpoint.FrontAnswered, failpoint.FrontWaitingKeys, failpoint.OutboxWritten,
 		failpoint.OutboxBeforeSend, failpoint.OutboxAcked, failpoint.OutboxBeforeMapping, failpoint.OutboxBeforeStatus,
@@ -88,7 +88,7 @@ func Points(flow Flow) []string {
 	}
 	// what is between the library and the network, and the provider's part, are third-party accounts' alone
 	return append(points,
-		failpoint.FrameRead, failpoint.OpenBefore, failpoint.OpenRatcheted, failpoint.MediaToMatrix, failpoint.FrameWritten, failpoint.MediaToNetwork,
+		failpoint.FrameRead, failpoint.OpenBefore, failpoint.OpenRatcheted, failpoint.InboxAcked, failpoint.MediaToMatrix, failpoint.FrameWritten, failpoint.MediaToNetwork,
 		failpoint.ConsentGiven, failpoint.TokenIssued, failpoint.PushStored, failpoint.MediaStored)
 }
 

@@ -267,6 +267,8 @@ func (w *world) phones(files map[string]string) (phones []checker.Phone) {
 
 // fetchFiles opens every file on the phones, which the bridge hosts, and returns their sums.
 func (w *world) fetchFiles(ctx context.Context) (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, filesLimit)
+	defer cancel()
 	files := map[string]string{}
 	for _, person := range w.people {
 		for _, heard := range person.Heard() {

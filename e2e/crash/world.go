@@ -26,7 +26,9 @@ const (
 	// userName and applicantName begin the names of users who are there from the start and of those who come later.
 	userName, applicantName = "user", "applicant"
 	setupLimit              = 2 * time.Minute
-	pollEvery               = 20 * time.Millisecond
+	// filesLimit bounds the opening of all files on the phones.
+	filesLimit = 10 * time.Minute
+	pollEvery  = 20 * time.Millisecond
 )
 
 // world is everything but the bridge's process.

@@ -100,15 +100,21 @@ func (n *Network) serveBadly(w http.ResponseWriter, file []byte, how string) {
 	}
 }
 
-// mediaHosts answers which hosts have files: the chat server, under two names. assumed: U15
+// hostNames are the names of the hosts that have files: the server at an address, under two names. assumed: U15
+func hostNames(address string) [2]string {
+	_, port, _ := strings.Cut(address, ":")
+	return [2]string{address, "localhost:" + port}
+}
+
+// mediaHosts answers which hosts have files.
 func (n *Network) mediaHosts() []binary.Node { return n.mediaHostsAt(n.chatAddr) }
 
 func (n *Network) mediaHostsAt(address string) []binary.Node {
-	_, port, _ := strings.Cut(address, ":")
+	names := hostNames(address)
 	host := func(name string) binary.Node {
 		return binary.Node{Tag: "host", Attrs: binary.Attrs{"hostname": name}}
 	}
 	return []binary.Node{{Tag: "media_conn", Attrs: binary.Attrs{
 		"auth": n.mediaAuth(), "ttl": mediaHostsLife, "auth_ttl": mediaHostsLife, "max_buckets": 12,
-	}, Content: []binary.Node{host(address), host("localhost:" + port)}}}
+	}, Content: []binary.Node{host(names[0]), host(names[1])}}}
 }

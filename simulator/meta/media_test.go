@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"image"
 	"io"
@@ -122,6 +123,22 @@ func TestMediaHostsAreTold(t *testing.T) {
 	hosts := list.GetChildren()
 	require.Len(t, hosts, 2)
 	require.Equal(t, w.ChatAddr(), hosts[0].Attrs["hostname"])
+}
+
+// Where one media host is busy, phones go to the other.
+func TestPhonesAskTheOtherHost(t *testing.T) {
+	w := newWorld(t, Profile(Faults))
+	busy := 0
+	for i := range 300 {
+		path := w.PutMedia([]byte(fmt.Sprint(i)))
+		if _, err := w.downloadFrom("http://"+w.ChatAddr()+path, "image"); errors.Is(err, ErrMediaBusy) {
+			busy++
+		}
+		blob, err := w.download(path, "image", nil)
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprint(i), string(blob))
+	}
+	require.Positive(t, busy)
 }
 
 // everyKind is a file of each kind, with all that the kind can say.

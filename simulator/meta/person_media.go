@@ -249,12 +249,22 @@ func (n *Network) fetchFile(path, class string, file sealedFile) (plain []byte, 
 	return plain, err
 }
 
-func (n *Network) download(path, class string, encSum []byte) ([]byte, error) {
+// download asks the media hosts in turn, as clients do: one that is busy sends them to the next.
+func (n *Network) download(path, class string, encSum []byte) (blob []byte, err error) {
 	if !strings.HasPrefix(path, "/") || !strings.Contains(path, "?") {
 		n.finding("bad-media-path", "a direct path starts with a slash and has a question mark")
 		return nil, fmt.Errorf("direct path: %w", errMedia)
 	}
-	address := "http://" + n.chatAddr + path + "&hash=" + base64.URLEncoding.EncodeToString(encSum) + "&mms-type=" + class + "&__wa-mms="
+	path += "&hash=" + base64.URLEncoding.EncodeToString(encSum) + "&mms-type=" + class + "&__wa-mms="
+	for _, host := range hostNames(n.chatAddr) {
+		if blob, err = n.downloadFrom("http://"+host+path, class); !errors.Is(err, ErrMediaBusy) {
+			break
+		}
+	}
+	return blob, err
+}
+
+func (n *Network) downloadFrom(address, class string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(n.ctx, time.Minute)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)

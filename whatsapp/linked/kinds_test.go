@@ -341,6 +341,21 @@ func TestUndecryptable(t *testing.T) {
 	require.Equal(t, network.Text{Body: "spoilt"}, anna.hears(id).Message.Content)
 }
 
+// A reaction that cannot be opened is nothing to be seen, but keeps the place in which it came.
+func TestUndecryptableReaction(t *testing.T) {
+	anna, bob := newDevice(t, "Anna"), person("Bob")
+	anna.settle()
+	said, err := bob.Say(anna.owner.LID(), "hello")
+	require.NoError(t, err)
+	anna.hears(said)
+	fault := simulated.Fault(meta.Fault{Kind: meta.FaultMangle, Match: meta.Match{Account: anna.device(t)}, Count: 1})
+	defer fault.Remove()
+	id, err := bob.ReactToOwn(anna.owner.LID(), said, "👍")
+	require.NoError(t, err)
+	require.Equal(t, network.Undecryptable{Hidden: true}, anna.hears(id).Message.Content)
+	require.Equal(t, "👍", anna.hears(id).Message.Content.(network.Reaction).Emoji)
+}
+
 func TestHDPictureReplaces(t *testing.T) {
 	anna, bob := newDevice(t, "Anna"), person("Bob")
 	first, err := bob.SendMedia(anna.owner.LID(), meta.Media{Kind: meta.Image, Bytes: []byte("small")})

@@ -197,16 +197,16 @@ func (l *link) messageCame(ctx context.Context, e *events.Message) error {
 
 // undecryptableCame takes a message that could not be opened.
 func (l *link) undecryptableCame(ctx context.Context, e *events.UndecryptableMessage) error {
-	if e.DecryptFailMode == events.DecryptFailHide {
-		return nil // the sender says that it is nothing to be seen: a reaction, a vote
-	}
 	read := reader{names: l.own, self: l.owner.Self(), keys: l.lib}
 	event, err := read.frame(ctx, &e.Info)
 	message, isMessage := event.(network.MessageEvent)
 	if err != nil || !isMessage {
 		return err
 	}
-	message.Message.Content = network.Undecryptable{ViewOnce: e.UnavailableType == events.UnavailableTypeViewOnce}
+	message.Message.Content = network.Undecryptable{
+		ViewOnce: e.UnavailableType == events.UnavailableTypeViewOnce,
+		Hidden:   e.DecryptFailMode == events.DecryptFailHide,
+	}
 	return l.hand(ctx, message)
 }
 
