@@ -98,6 +98,19 @@ func conversationOf(e network.Event) network.Address {
 	return network.Address{}
 }
 
+// openForChange opens a room for writing that was closed, since its other side takes part again: a message opens it as it comes.
+func (c *Client) openForChange(ctx context.Context, msg network.Message) error {
+	switch msg.Content.(type) {
+	case network.Reaction, network.Edit, network.Remove, network.Vote:
+	default:
+		return nil
+	}
+	if c.linked() || c.isOpen(msg.ID.Conversation) {
+		return nil
+	}
+	return c.inRoom(ctx, msg.ID.Conversation, func(ctx context.Context, room *bridgev2.Portal) { c.setAccess(ctx, room, false) })
+}
+
 // messageArrived brings a message to its room: somebody's, or the user's own from another device of a linked account.
 func (c *Client) messageArrived(ctx context.Context, e network.MessageEvent) error {
 	msg := e.Message
@@ -111,6 +124,9 @@ func (c *Client) messageArrived(ctx context.Context, e network.MessageEvent) err
 		if err != nil {
 			return err
 		}
+	}
+	if err := c.openForChange(ctx, msg); err != nil {
+		return err
 	}
 	switch content := msg.Content.(type) {
 	case network.Reaction:

@@ -126,6 +126,7 @@ func problems() []problem {
 
 		{is: delivery.ErrGone, code: "CW-1109", text: textAccountGone, status: failed, http: http.StatusGone},
 		{is: delivery.ErrFlooded, code: "CW-1407", text: textFlooded, status: retriable, http: http.StatusTooManyRequests},
+		{is: delivery.ErrNeverSent, code: "CW-1413", text: textNeverSent, status: failed, http: http.StatusGone},
 		{is: delivery.ErrForgotten, code: "CW-1411", text: textForgotten, status: retriable, http: http.StatusGone},
 		{is: delivery.ErrDropped, code: "CW-1409", text: textDropped, status: failed, http: http.StatusGone},
 		{is: delivery.ErrSetAside, code: "CW-1410", text: textSetAside, status: failed, http: http.StatusInternalServerError},

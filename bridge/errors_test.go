@@ -27,7 +27,7 @@ func sentinels() []error {
 		network.ErrTokenExpired, network.ErrTokenRefused, network.ErrNotEnlisted, network.ErrSuspended, network.ErrWithdrawn,
 		network.ErrReplaced, network.ErrOutdated,
 		interop.ErrIncomplete, interop.ErrStopped, interop.ErrUserNotAllowed, interop.ErrNoConsent, interop.ErrIdentifierTaken,
-		interop.ErrIdentityMismatch, interop.ErrNotStarted,
+		interop.ErrIdentityMismatch, interop.ErrNotStarted, delivery.ErrNeverSent,
 		interop.ErrOutside, interop.ErrUnconfirmed, interop.ErrNoClientAddress, errRegionLate, delivery.ErrForgotten,
 		errLoggedInAlready, errNotAgreed, errNoSuchFlow,
 		network.ErrLocked, network.ErrUnlinked, network.ErrBanned, network.ErrPasskey, network.ErrLinkTimeout, network.ErrWrongAccount,

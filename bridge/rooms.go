@@ -142,8 +142,15 @@ func (c *Client) setAccess(ctx context.Context, room *bridgev2.Portal, viewOnly 
 	if metadata.ViewOnly == viewOnly || room.MXID == "" || err != nil {
 		return
 	}
-	metadata.ViewOnly = viewOnly
 	room.UpdateInfo(ctx, &bridgev2.ChatInfo{Members: portal.Access(conversation, viewOnly)}, c.login, nil, time.Time{})
+	// bridgev2 keeps to itself that the homeserver did not take it
+	levels, err := room.Bridge.Matrix.GetPowerLevels(ctx, room.MXID)
+	if err != nil || portal.IsViewOnly(levels) != viewOnly {
+		zerolog.Ctx(ctx).Warn().Err(err).Bool("view_only", viewOnly).Msg("A room's access could not be changed, it is tried again with what comes next")
+		c.setOpen(conversation, false)
+		return
+	}
+	metadata.ViewOnly = viewOnly
 	c.remember(ctx, room)
 	if !viewOnly {
 		c.say(ctx, room, textRoomOpened)

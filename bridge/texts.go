@@ -43,6 +43,7 @@ const (
 const (
 	textFlooded     = "You send faster than this bridge passes messages on, and too many of yours wait already. This one was not taken: send it again when the others have gone."
 	textSlow        = "It took too long to hand this file to {network}, and what you wrote after it had to wait. Send it again in a while, or a smaller one."
+	textNeverSent   = "The message that you edited was not sent, so there is nothing to edit. Send the new text as a message of its own."
 	textDropped     = "This message was given up with `drop` or by your administrator, and is not tried again."
 	textSetAside    = "The bridge could not handle this message: it ended the program each time. It is set aside and kept; please tell your administrator the code and the time."
 	textAccountGone = "The account that this was for is not logged in any more, so nothing can be sent. Send `login` to the bridge bot if you want to enlist again."

@@ -62,6 +62,7 @@ const (
 	endOutboxQuery    = `UPDATE cw_outbox SET state = $4, attempts = $5, error_class = $6, server_ts = $7, done_at = $8, payload = $9
 		WHERE bridge_id = $1 AND event_id = $2 AND part = $3`
 	outboxOfEventQuery   = `SELECT ` + outboxColumns + ` FROM cw_outbox WHERE bridge_id = $1 AND event_id = $2 ORDER BY part`
+	failedOutboxQuery    = `SELECT EXISTS (SELECT 1 FROM cw_outbox WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND remote_id = $4 AND state = 'failed')`
 	deliveredOutboxQuery = `UPDATE cw_outbox SET delivered_at = $5 WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND remote_id = $4 AND delivered_at = 0`
 	readOutboxQuery      = `UPDATE cw_outbox SET read_at = $5 WHERE bridge_id = $1 AND login_id = $2 AND chat_id = $3 AND remote_id = $4 AND read_at = 0`
 	endRestQuery         = `UPDATE cw_outbox SET state = 'failed', error_class = $4, done_at = $5, reported = true
@@ -70,6 +71,14 @@ const (
 	unreportedOutboxQuery = `SELECT ` + outboxColumns + ` FROM cw_outbox
 		WHERE bridge_id = $1 AND state IN ('sent', 'failed') AND NOT reported ORDER BY seq`
 )
+
+// OutboxFailed says whether a message of a lane has failed for good.
+func (j *Journal) OutboxFailed(ctx context.Context, lane OutboxLane, remoteID string) (failed bool, err error) {
+	if err = j.db.QueryRow(ctx, failedOutboxQuery, j.bridgeID, lane.Login, lane.Chat, remoteID).Scan(&failed); err != nil {
+		return false, fmt.Errorf("failed to look for a message that has failed: %w", err)
+	}
+	return failed, nil
+}
 
 // AddOutbox stores a message that the network must get. It returns the row that counts, which
 // is an older one if the same part of the same Matrix event was stored before.

@@ -32,6 +32,8 @@ var (
 	ErrFlooded = errors.New("too many messages of this user wait")
 	// ErrSlow says that a file takes too long, and in a report of [Delayed] that it is still under way.
 	ErrSlow = errors.New("the file takes too long")
+	// ErrNeverSent says that an edit is of a message that has failed.
+	ErrNeverSent = errors.New("what the edit changes was not sent")
 	// ErrForgotten says that a message was under way when a process died that must keep nothing, and cannot be read again.
 	ErrForgotten = errors.New("the message was forgotten when the program ended")
 	// ErrDropped says that a message was given up by its author or an operator.
@@ -168,7 +170,7 @@ func outcomeOf(err error) outcome {
 		network.ErrNotOptedIn, network.ErrUnknownPerson, network.ErrBadIdentifier, network.ErrRegion, network.ErrTooLarge,
 		network.ErrUnsupported, network.ErrRejected, network.ErrNoEncryption, network.ErrWithdrawn, network.ErrNotEnlisted,
 		network.ErrSuspended, network.ErrTooLate, network.ErrForbidden, network.ErrNotMember, network.ErrUnknownGroup,
-		network.ErrBadInvite, network.ErrPrivacy, ErrGone, ErrSlow, ErrForgotten,
+		network.ErrBadInvite, network.ErrPrivacy, ErrGone, ErrSlow, ErrForgotten, ErrNeverSent,
 	} {
 		if errors.Is(err, final) {
 			return outcomeFinal

@@ -73,7 +73,9 @@ func (i *Intent) SendMessage(
 	}
 	if err != nil {
 		kind, _ := faultOf(err)
-		carried.fail(err, kind == faultTransient && !isNotice(eventType, extra))
+		// what takes something out of a room that is not there is refused for good, and keeps nothing else from its room
+		refusedRemoval := kind != faultTransient && eventType == event.EventRedaction
+		carried.fail(err, !refusedRemoval && !isNotice(eventType, extra))
 		return nil, err
 	}
 	return resp, nil

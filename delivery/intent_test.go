@@ -120,6 +120,12 @@ func TestATryEndsWithItsFirstFailure(t *testing.T) {
 		require.Error(t, send(try, event.EventRedaction, redaction))
 		require.NoError(t, send(try, event.EventReaction, reaction), "what is refused will always be")
 		try = begin()
+		fails(homeserver.NotFound)
+		beginning := &event.Content{Parsed: &event.MessageEventContent{MsgType: event.MsgText, Body: "beginning"}}
+		_, err := ghost.SendMessage(try, room, event.EventMessage, beginning, &bridgev2.MatrixSendExtra{MessageMeta: &bridgedb.Message{ID: "A"}})
+		require.Error(t, err)
+		require.Error(t, send(try, event.EventReaction, reaction), "the rest of a message stands after its beginning")
+		try = begin()
 		fails(homeserver.Status500)
 		require.Error(t, send(try, event.EventMessage, notice))
 		require.NoError(t, send(try, event.EventReaction, reaction), "a notice of ours stops nothing")

@@ -276,6 +276,9 @@ func (out *Outbox) send(ctx context.Context, row *outgoing) (sent network.Sent, 
 	if err != nil {
 		return sent, fmt.Errorf("%w: %w", network.ErrRejected, err)
 	}
+	if err = out.editable(ctx, row.OutboxRow, message.Content); err != nil {
+		return sent, err
+	}
 	_, row.file = message.Content.(network.Media)
 	client, err := out.d.bridge.Client(ctx, networkid.UserLoginID(row.Login))
 	if err != nil {
@@ -294,6 +297,26 @@ func (out *Outbox) send(ctx context.Context, row *outgoing) (sent network.Sent, 
 		return sent, fmt.Errorf("%w: %w", network.ErrOutcomeUnknown, err)
 	}
 	return sent, nil
+}
+
+// editable is an error if content is an edit of a message that has failed: nobody would see it.
+func (out *Outbox) editable(ctx context.Context, row database.OutboxRow, content network.Content) error {
+	edit, isEdit := content.(network.Edit)
+	if !isEdit {
+		return nil
+	}
+	err := out.d.flush(ctx) // the message's own end may be on its way to the disk
+	failed := false
+	if err == nil {
+		failed, err = out.d.journal.OutboxFailed(ctx, database.OutboxLane{Login: row.Login, Chat: row.Chat}, edit.Target.ID)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", network.ErrNotConnected, err)
+	case failed:
+		return ErrNeverSent
+	}
+	return nil
 }
 
 // end closes a row, and tells the author once that is on disk. The lane need not wait: until then

@@ -117,6 +117,31 @@ func TestARefusalIsFinalAndTheChatGoesOn(t *testing.T) {
 	})
 }
 
+// Nobody would see the edit of a message that was refused, so its author is told.
+func TestAnEditOfWhatWasNotSentFails(t *testing.T) {
+	onDisks(t, func(t *testing.T, on disk) {
+		bridge := newBridge()
+		bridge.client.answer = func(msg network.Message) (bool, error) {
+			if msg.Content == (network.Text{Body: "bad"}) {
+				return false, network.ErrNotOptedIn
+			}
+			return true, nil
+		}
+		p := launch(t, on, bridge)
+		edit := func(eventID string, target network.MessageID) {
+			msg := outgoingText(eventID, "")
+			msg.Message.Content = network.Edit{Target: target, Content: network.Text{Body: "better"}}
+			_, err := p.Outbox.Accept(t.Context(), msg)
+			require.NoError(t, err)
+		}
+		edit("$2", accept(t, p, "$1", "bad"))
+		edit("$4", accept(t, p, "$3", "good"))
+		require.ErrorIs(t, bridge.reported(t, "$2", Failed).Err, ErrNeverSent)
+		bridge.reported(t, "$4", Sent)
+		require.Len(t, bridge.client.calls(), 3)
+	})
+}
+
 func TestTheAuthorHearsOfADelayAndOfTheEnd(t *testing.T) {
 	onDisks(t, func(t *testing.T, on disk) {
 		bridge := newBridge()

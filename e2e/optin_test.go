@@ -28,6 +28,8 @@ func optOutAndInAgain(w *world) {
 	room.Says("hello")
 	anna.HearsText(alice, "hello")
 	require.True(w.t, room.MaySpeak())
+	earlier := anna.Says(alice, "I am here")
+	said := room.WaitForMessage(anna, "I am here")
 
 	require.NoError(w.t, anna.OptOut())
 	room.Says("are you still there?")
@@ -35,8 +37,15 @@ func optOutAndInAgain(w *world) {
 	room.waitFor("the room to be read-only", func() bool { return !room.MaySpeak() })
 
 	anna.OptedIn()
-	anna.Says(alice, "I am back")
-	room.WaitForMessage(anna, "I am back")
+	if w.side.can.Edits {
+		_, err := anna.Edit(alice.jid, earlier, "I was here")
+		require.NoError(w.t, err)
+		edit := room.WaitForMessage(anna, "* I was here") // in a room that was closed
+		require.Equal(w.t, said.ID, edit.Content.RelatesTo.GetReplaceID())
+	} else {
+		anna.Says(alice, "I am back")
+		room.WaitForMessage(anna, "I am back")
+	}
 	room.waitFor("the room to be writable", room.MaySpeak)
 	room.Says("welcome back")
 	anna.HearsText(alice, "welcome back")

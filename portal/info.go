@@ -54,6 +54,11 @@ func Access(conversation network.Address, viewOnly bool) *bridgev2.ChatMemberLis
 	}
 }
 
+// IsViewOnly says whether a chat is closed for writing.
+func IsViewOnly(levels *event.PowerLevelsEventContent) bool {
+	return levels.EventsDefault >= viewOnlyLevel
+}
+
 // FillBridgeInfo names the network that a room leads to, and the kind of account it goes through.
 func FillBridgeInfo(content *event.BridgeEventContent, conversation network.Address, linked bool, icon id.ContentURIString) {
 	content.Protocol.ID = string(conversation.Network)

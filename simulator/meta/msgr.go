@@ -125,7 +125,8 @@ func (p *Person) showMessenger(node binary.Node, from types.JID, plaintext []byt
 	}
 	h := heardFrom(node, from)
 	message.fill(h)
-	if target := h.Edited + h.Removed; message.changesOwn() && !slices.ContainsFunc(p.heard, func(earlier Heard) bool {
+	// nobody can know that what they take back has never come
+	if target := h.Edited; message.changesOwn() && target != "" && !slices.ContainsFunc(p.heard, func(earlier Heard) bool {
 		return earlier.ID == target && earlier.From == h.From
 	}) {
 		p.n.finding("unknown-target", fmt.Sprintf("%s of %s, which was never heard", message.kind, target))
