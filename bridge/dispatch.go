@@ -100,12 +100,7 @@ func conversationOf(e network.Event) network.Address {
 
 // openForChange opens a room for writing that was closed, since its other side takes part again: a message opens it as it comes.
 func (c *Client) openForChange(ctx context.Context, msg network.Message) error {
-	switch msg.Content.(type) {
-	case network.Reaction, network.Edit, network.Remove, network.Vote:
-	default:
-		return nil
-	}
-	if c.linked() || c.isOpen(msg.ID.Conversation) {
+	if c.linked() || !isChange(msg.Content) || c.isOpen(msg.ID.Conversation) {
 		return nil
 	}
 	return c.inRoom(ctx, msg.ID.Conversation, func(ctx context.Context, room *bridgev2.Portal) { c.setAccess(ctx, room, false) })
@@ -203,9 +198,7 @@ func (c *Client) convertQuietly(
 // changeOpened takes the placeholder out of the room that stood for a change while it could not be opened. A message takes
 // its placeholder's place; a change is shown elsewhere.
 func (c *Client) changeOpened(ctx context.Context, msg network.Message) error {
-	switch msg.Content.(type) {
-	case network.Reaction, network.Edit, network.Vote, network.Remove:
-	default:
+	if !isChange(msg.Content) {
 		return nil
 	}
 	stood, err := c.connector.bridge.DB.Message.GetFirstPartByID(ctx, puppet.LoginID(c.self), portal.MessageID(msg.ID))
@@ -243,6 +236,15 @@ func (c *Client) handleKnown(failure *error) upserter {
 		}
 		return bridgev2.UpsertResult{SubEvents: []bridgev2.RemoteEvent{c.completion(meta, msg, failure)}}, nil
 	}
+}
+
+// isChange says whether content changes what is in the room already.
+func isChange(content network.Content) bool {
+	switch content.(type) {
+	case network.Reaction, network.Edit, network.Remove, network.Vote:
+		return true
+	}
+	return false
 }
 
 // isStandIn says whether content would only be shown as a placeholder itself.

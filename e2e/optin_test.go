@@ -47,6 +47,7 @@ func optOutAndInAgain(w *world) {
 		room.WaitForMessage(anna, "I am back")
 	}
 	room.waitFor("the room to be writable", room.MaySpeak)
+	room.WaitForNotice("third-party chats are on again")
 	room.Says("welcome back")
 	anna.HearsText(alice, "welcome back")
 	require.Equal(w.t, room.ID, alice.WaitForRoom(anna).ID, "one conversation, one room")
