@@ -8,8 +8,6 @@ import (
 )
 
 const (
-	// changeable is how many of the newest lines of a chat may be edited or taken back, also before they have arrived.
-	changeable = 20
 	// takenBack is the share of changes that take a line back.
 	takenBack = 0.25
 	// versionMark begins the second line of an edited text, which tells its number.
@@ -60,21 +58,9 @@ func (t *talk) change(c *chat, direction checker.Direction) bool {
 	return true
 }
 
-// own is a text of one's own that can still be changed.
+// own is a text of one's own that can still be changed, also before it has arrived.
 func (t *talk) own(c *chat, direction checker.Direction) (checker.Said, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var lines []checker.Said
-	for i := len(t.said) - 1; i >= 0 && len(lines) < changeable; i-- {
-		said := t.said[i]
-		if said.Chat == c.name && said.Direction == direction && said.Accepted && said.File == "" && !t.takenBack[said.ID] {
-			lines = append(lines, said)
-		}
-	}
-	if len(lines) == 0 {
-		return checker.Said{}, false
-	}
-	return lines[t.rng.IntN(len(lines))], true
+	return t.pick(c, func(said checker.Said) bool { return said.Direction == direction && said.File == "" })
 }
 
 func changeAsPerson(c *chat, target, text string) (string, error) {

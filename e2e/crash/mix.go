@@ -39,8 +39,8 @@ const (
 	filler = 100 << 10
 	// longText is how many bytes a long text has.
 	longText = 40 << 10
-	// reactable is how many of the newest lines of a chat may get a reaction.
-	reactable = 20
+	// recent is how many of the newest lines of a chat may get a reaction, or be edited or taken back.
+	recent = 20
 )
 
 // mixOf is the mix for a phase where users have logged in by a flow.
@@ -207,12 +207,17 @@ func (t *talk) react(c *chat, direction checker.Direction) bool {
 
 // target is a line of the other side in a chat that has arrived.
 func (t *talk) target(c *chat, direction checker.Direction) (checker.Said, bool) {
+	return t.pick(c, func(said checker.Said) bool { return said.Direction != direction && t.arrived(said.Text(t.key)) })
+}
+
+// pick picks one of the newest lines of a chat that fit and that nobody has taken back.
+func (t *talk) pick(c *chat, fits func(checker.Said) bool) (checker.Said, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var lines []checker.Said
-	for i := len(t.said) - 1; i >= 0 && len(lines) < reactable; i-- {
+	for i := len(t.said) - 1; i >= 0 && len(lines) < recent; i-- {
 		said := t.said[i]
-		if said.Chat == c.name && said.Direction != direction && said.Accepted && !t.takenBack[said.ID] && t.arrived(said.Text(t.key)) {
+		if said.Chat == c.name && said.Accepted && !t.takenBack[said.ID] && fits(said) {
 			lines = append(lines, said)
 		}
 	}

@@ -121,21 +121,23 @@ func findsPeople(t *testing.T, h Harness) {
 
 // expiredToken connects with tokens that are too old, as while a clock is wrong; once they are good the client connects by itself.
 func expiredToken(t *testing.T, h Harness) {
-	r := newRecorder(t)
-	login := h.Login(t, r.handle)
-	login.Token(ExpiredToken)
-	connect(t, login)
+	r, login := connectWith(t, h, ExpiredToken)
 	require.ErrorIs(t, r.states(network.Interrupted, 2).Err, network.ErrTokenExpired)
 	login.Token(GoodToken)
 	r.states(network.Connected, 1)
 }
 
-// refusedToken connects with tokens that nobody trusts, which must end in Refused, and then with good ones.
-func refusedToken(t *testing.T, h Harness) {
+func connectWith(t *testing.T, h Harness, state TokenState) (*recorder, Login) {
 	r := newRecorder(t)
 	login := h.Login(t, r.handle)
-	login.Token(ForeignToken)
+	login.Token(state)
 	connect(t, login)
+	return r, login
+}
+
+// refusedToken connects with tokens that nobody trusts, which must end in Refused, and then with good ones.
+func refusedToken(t *testing.T, h Harness) {
+	r, login := connectWith(t, h, ForeignToken)
 	require.ErrorIs(t, r.states(network.Refused, 1).Err, network.ErrTokenRefused)
 	login.Token(GoodToken)
 	require.NoError(t, login.Client().Connect(t.Context()))
