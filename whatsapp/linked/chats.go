@@ -115,7 +115,11 @@ func (c *Client) putState(
 	}
 	patch, err := build(l, chat)
 	if err == nil {
-		err = l.lib.SendAppState(ctx, patch)
+		if err = l.lib.SendAppState(ctx, patch); err != nil && ctx.Err() == nil {
+			// The library reads the state back, and stumbles where the server's word of the same change has it do so at that moment.
+			// Done twice it is the same.
+			err = l.lib.SendAppState(ctx, patch)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("failed to change the state of a chat: %w", failure(err))
